@@ -1,0 +1,152 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
+)
+
+// bodyTimeout is how long a client may take to send its body. Caddy's own
+// read_idle_timeout starts anew with each byte, so a drip would hold a
+// connection for ever.
+const bodyTimeout = 30 * time.Second
+
+// readBody reads the body whole, to its end. To the end matters twice: bytes
+// that were left would hide a disconnect from net/http, and nothing may be
+// sent upstream before all of it has been judged.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*routing.Body, *translate.Error) {
+	if e := unreadableBody(r.Header); e != nil {
+		return nil, e
+	}
+	limit := int64(h.MaxBody)
+	if r.ContentLength > limit {
+		return nil, h.tooLarge()
+	}
+	controller := http.NewResponseController(w)
+	// Where a connection has no deadlines, Caddy's idle timeout still holds.
+	_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout))
+
+	// Room is made for what was announced, but not more than 1 MiB before
+	// that many bytes have come: a header costs the client nothing.
+	body := routing.NewBody(int(min(max(r.ContentLength+1, 512), 1<<20)))
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		body.Release()
+		return nil, h.bodyError(err)
+	}
+	_ = controller.SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+// unreadableBody refuses encodings that we would have to guess at.
+func unreadableBody(h http.Header) *translate.Error {
+	if encoding := h["Content-Encoding"]; len(encoding) > 0 && (len(encoding) > 1 || !strings.EqualFold(encoding[0], "identity")) {
+		return &translate.Error{
+			Status:  http.StatusUnsupportedMediaType,
+			Message: "request bodies must not be compressed; send the body without Content-Encoding",
+		}
+	}
+	if types := h["Content-Type"]; len(types) > 0 && !isJSON(types[0]) {
+		return &translate.Error{
+			Status:  http.StatusUnsupportedMediaType,
+			Message: "the body must be JSON; send it with Content-Type: application/json",
+		}
+	}
+	return nil
+}
+
+func isJSON(contentType string) bool {
+	if contentType == "application/json" {
+		return true
+	}
+	media, parameters, _ := strings.Cut(contentType, ";")
+	media = strings.ToLower(strings.TrimSpace(media))
+	if media != "application/json" && !strings.HasSuffix(media, "+json") && media != "" {
+		return false
+	}
+	// JSON is UTF-8 (RFC 8259 section 8.1); another charset is a client that
+	// is about to be misread.
+	charset := strings.ToLower(strings.TrimSpace(parameters))
+	name, value, found := strings.Cut(charset, "=")
+	if !found || strings.TrimSpace(name) != "charset" {
+		return true
+	}
+	value = strings.Trim(strings.TrimSpace(value), `"`)
+	return value == "utf-8" || value == "utf8" || value == "us-ascii"
+}
+
+func (h *Handler) tooLarge() *translate.Error {
+	return &translate.Error{
+		Status:  http.StatusRequestEntityTooLarge,
+		Message: "the request body is larger than " + h.MaxBody.String() + "; the operator can raise max_body",
+	}
+}
+
+// bodyError tells why a body could not be read. nil means that the client is
+// gone and nobody is left to tell.
+func (h *Handler) bodyError(err error) *translate.Error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return h.tooLarge()
+	}
+	// Caddy's request_body and its deadlines tell their status this way.
+	var fromCaddy caddyhttp.HandlerError
+	if errors.As(err, &fromCaddy) && fromCaddy.StatusCode >= 400 {
+		return &translate.Error{Status: fromCaddy.StatusCode, Message: "the request body could not be read"}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &translate.Error{Status: http.StatusRequestTimeout, Message: "the request body did not arrive in time"}
+	}
+	return nil
+}
+
+// readRequest checks the body and reads from it what routing needs to know.
+func readRequest(e endpoint, r *http.Request, body *routing.Body, object *strictjson.Object) (*routing.Request, *translate.Error) {
+	if err := object.Parse(body.Bytes()); err != nil {
+		return nil, invalid("", err.Error())
+	}
+	q := &routing.Request{
+		Protocol:    e.protocol,
+		Operation:   e.operation,
+		Body:        body,
+		Object:      object,
+		Stream:      e.stream,
+		ForceStream: e.stream,
+		Header:      r.Header,
+		Beta:        r.URL.RawQuery != "" && r.URL.Query().Get("beta") == "true",
+	}
+	raw, _, found := object.Get("model")
+	if !found {
+		return nil, invalid("model", "the body has no \"model\"")
+	}
+	model, isString := strictjson.String(raw)
+	if !isString || model == "" {
+		return nil, invalid("model", "\"model\" must be a non-empty string")
+	}
+	q.Model = model
+	if raw, _, found := object.Get("stream"); found && !e.stream {
+		switch string(raw) {
+		case "true":
+			q.Stream = true
+		case "false", "null":
+		default:
+			return nil, invalid("stream", "\"stream\" must be true or false")
+		}
+	}
+	if e.operation != translate.Generate {
+		q.Stream = false
+	}
+	return q, translate.CheckRequest(e.protocol, e.operation, object)
+}
+
+func invalid(param, message string) *translate.Error {
+	return &translate.Error{Status: http.StatusBadRequest, Param: param, Message: message}
+}

@@ -1,0 +1,315 @@
+// Package caddymodule plugs the gateway into Caddy: the llm_proxy handler and
+// its Caddyfile directive, the simulated provider, and the command line.
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
+	"go.uber.org/zap"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// version is stamped by the build.
+var version = "dev"
+
+// Handler is a gateway to language models. It answers OpenAI Chat Completions,
+// OpenAI Responses and Anthropic Messages requests from the providers that its
+// configuration files describe, falling back from key to key, provider to
+// provider and model to model. Requests for any other path go to the next
+// handler, so it can stand in front of an existing site.
+//
+// It serves, by exact path (strip a prefix with handle_path):
+//
+//	POST /v1/chat/completions (also -stream and /stream)
+//	POST /v1/messages (also -stream), /v1/messages/count_tokens
+//	POST /v1/responses
+//	POST /v1/embeddings
+//	GET  /v1/models, /v1/models/{id}
+//	GET  /health, /health/detailed
+//
+// Every answer carries X-Request-Id (Caddy's {http.request.uuid}),
+// Llm-Proxy-Provider, Llm-Proxy-Model and Llm-Proxy-Attempts. Errors come in
+// the protocol of the endpoint.
+type Handler struct {
+	// Directory of provider files, one JSON file per provider, relative to
+	// the working directory. Default: config/providers.
+	Providers string `json:"providers,omitempty"`
+
+	// Directory of model files, one JSON file per model that clients may ask
+	// for, relative to the working directory. Default: config/models.
+	Models string `json:"models,omitempty"`
+
+	// Who may call. When empty, the environment variable CLIENT_API_KEY is
+	// the key of one client named "default"; without that too, every request
+	// is refused (401), and with REQUIRE_CLIENT_API_KEY=true loading fails.
+	ClientKeys []ClientKey `json:"client_keys,omitempty"`
+
+	// Answer callers that present no key. A wrong key is still refused.
+	// Anyone who can reach the site then spends your providers' money.
+	AllowAnonymous bool `json:"allow_anonymous,omitempty"`
+
+	// How long a key rests after a failure for which neither the provider
+	// (Retry-After) nor a configuration file names a time. 0 never rests one.
+	// Default: the environment variable KEY_COOLDOWN_SECONDS, or 5m.
+	Cooldown *caddy.Duration `json:"cooldown,omitempty"`
+
+	// The most upstream calls that one request may cause. Default: 8.
+	MaxAttempts int `json:"max_attempts,omitempty"`
+
+	// How long to wait for upstreams. Provider and model files may say
+	// otherwise for their own.
+	Timeouts *Timeouts `json:"timeouts,omitempty"`
+
+	// The largest request body. Default: 32 MiB. Larger ones are 413.
+	MaxBody Size `json:"max_body,omitempty"`
+
+	// How to reach upstreams: any transport of reverse_proxy. Default: http.
+	// One pool of connections per provider lives on over configuration
+	// reloads. Dial time, HTTP/2 pings and idle connections get defaults
+	// fit for long answers where this does not set them.
+	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
+
+	clients *keys.Clients
+	current atomic.Pointer[runtime]
+	logger  *zap.Logger
+	started time.Time
+}
+
+// ClientKey is one caller's name and key.
+type ClientKey struct {
+	// The client's name, as logs and limits show it.
+	Name string `json:"name"`
+
+	// The key, best as a placeholder that keeps it out of the configuration:
+	// {env.CLIENT_API_KEY} or {file./run/secrets/client}. Empty is an error.
+	Key string `json:"key"`
+}
+
+// Timeouts bound the waits for an upstream. Zero means the default.
+type Timeouts struct {
+	// To open a connection, and again for its TLS handshake. Default: 5s.
+	Connect caddy.Duration `json:"connect,omitempty"`
+
+	// From the start of an attempt to the first content of a stream. Pings,
+	// comments and role announcements are no content. Default: 60s.
+	FirstContent caddy.Duration `json:"first_content,omitempty"`
+
+	// Between two pieces of content of a stream. Default: 60s.
+	Idle caddy.Duration `json:"idle,omitempty"`
+
+	// For the whole request, all attempts included. Default: 10m.
+	Total caddy.Duration `json:"total,omitempty"`
+}
+
+// Size is a number of bytes. In JSON it is a number or a text such as "32MiB".
+type Size int64
+
+// UnmarshalJSON reads a number of bytes or a text with a unit.
+func (s *Size) UnmarshalJSON(b []byte) error {
+	text := strings.Trim(string(b), `"`)
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n > 1<<40 {
+		return fmt.Errorf("%s is no size; write e.g. \"32MiB\"", text)
+	}
+	*s = Size(n)
+	return nil
+}
+
+// String is the size with a binary unit.
+func (s Size) String() string { return humanize.IBytes(uint64(s)) }
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.llm_proxy",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision reads the files and gets the handler ready. It changes nothing
+// that a running configuration uses: Caddy provisions configurations that it
+// then rejects, and `caddy validate` provisions beside a running server.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	h.started = time.Now()
+	if err := h.setDefaults(); err != nil {
+		return err
+	}
+	if err := h.provisionClients(); err != nil {
+		return err
+	}
+	rt, err := h.load(ctx)
+	if err != nil {
+		return err
+	}
+	h.current.Store(rt)
+	return nil
+}
+
+func (h *Handler) setDefaults() error {
+	replacer := caddy.NewReplacer()
+	for _, field := range []struct {
+		name     string
+		value    *string
+		fallback string
+	}{
+		{"providers", &h.Providers, "config/providers"},
+		{"models", &h.Models, "config/models"},
+	} {
+		if *field.value == "" {
+			*field.value = field.fallback
+			continue
+		}
+		expanded, err := replacer.ReplaceOrErr(*field.value, true, true)
+		if err != nil {
+			return fmt.Errorf("%s: %w", field.name, err)
+		}
+		*field.value = expanded
+	}
+	if h.Cooldown == nil {
+		cooldown, err := cooldownFromEnvironment()
+		if err != nil {
+			return err
+		}
+		h.Cooldown = &cooldown
+	}
+	if *h.Cooldown < 0 {
+		return errors.New("cooldown: must not be negative; 0 never rests a key")
+	}
+	if h.MaxAttempts == 0 {
+		h.MaxAttempts = 8
+	}
+	if h.MaxAttempts < 0 {
+		return errors.New("max_attempts: must be at least 1")
+	}
+	if h.MaxBody == 0 {
+		h.MaxBody = 32 << 20
+	}
+	return h.setTimeouts()
+}
+
+// cooldownFromEnvironment keeps the setting of installations that come from
+// the service which this project replaces.
+func cooldownFromEnvironment() (caddy.Duration, error) {
+	text := os.Getenv("KEY_COOLDOWN_SECONDS")
+	if text == "" {
+		return caddy.Duration(5 * time.Minute), nil
+	}
+	seconds, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fmt.Errorf("KEY_COOLDOWN_SECONDS: %q is not a whole number of seconds", text)
+	}
+	// Zero and less switched cooling off there, and do so here.
+	return caddy.Duration(max(seconds, 0)) * caddy.Duration(time.Second), nil
+}
+
+func (h *Handler) setTimeouts() error {
+	if h.Timeouts == nil {
+		h.Timeouts = new(Timeouts)
+	}
+	t := h.Timeouts
+	for _, field := range []struct {
+		name     string
+		value    *caddy.Duration
+		fallback time.Duration
+	}{
+		{"connect", &t.Connect, 5 * time.Second},
+		{"first_content", &t.FirstContent, time.Minute},
+		{"idle", &t.Idle, time.Minute},
+		{"total", &t.Total, 10 * time.Minute},
+	} {
+		if *field.value < 0 {
+			return fmt.Errorf("timeouts: %s must not be negative", field.name)
+		}
+		if *field.value == 0 {
+			*field.value = caddy.Duration(field.fallback)
+		}
+	}
+	return nil
+}
+
+func (h *Handler) provisionClients() error {
+	h.clients = keys.NewClients()
+	replacer := caddy.NewReplacer()
+	for _, client := range h.ClientKeys {
+		// A missing variable is an error here and not a 401 later.
+		key, err := replacer.ReplaceOrErr(client.Key, true, true)
+		if err != nil {
+			return fmt.Errorf("client_key %s: %w; set it, or write allow_anonymous", client.Name, err)
+		}
+		if err := h.clients.Add(client.Name, key); err != nil {
+			return fmt.Errorf("client_key: %w", err)
+		}
+	}
+	if key := os.Getenv("CLIENT_API_KEY"); key != "" && len(h.ClientKeys) == 0 {
+		if err := h.clients.Add("default", key); err != nil {
+			return fmt.Errorf("CLIENT_API_KEY: %w", err)
+		}
+	}
+	if h.clients.Len() > 0 || h.AllowAnonymous {
+		return nil
+	}
+	if strings.EqualFold(os.Getenv("REQUIRE_CLIENT_API_KEY"), "true") {
+		return errors.New("REQUIRE_CLIENT_API_KEY is true, but there is no client key: set CLIENT_API_KEY or write client_key <name> <key>")
+	}
+	h.logger.Warn("no client key is configured, so every request will be refused; set CLIENT_API_KEY, or write client_key <name> <key> or allow_anonymous")
+	return nil
+}
+
+// Cleanup lets go of what the configuration held. Caddy calls it while streams
+// of this configuration still run, and after a Provision that failed half-way.
+func (h *Handler) Cleanup() error {
+	if rt := h.current.Swap(nil); rt != nil {
+		rt.release()
+	}
+	return nil
+}
+
+func (h *Handler) routerOptions() routing.Options {
+	return routing.Options{
+		Cooldown:    time.Duration(*h.Cooldown),
+		MaxAttempts: h.MaxAttempts,
+		KeyCycles:   keyCycles(),
+		Timeouts: routing.Timeouts{
+			Connect:      time.Duration(h.Timeouts.Connect),
+			FirstContent: time.Duration(h.Timeouts.FirstContent),
+			Idle:         time.Duration(h.Timeouts.Idle),
+			Total:        time.Duration(h.Timeouts.Total),
+		},
+	}
+}
+
+// keyCycles is how many times one request may go through a provider's keys,
+// by the setting of the service that this project replaces.
+func keyCycles() int {
+	if n, err := strconv.Atoi(os.Getenv("MAX_KEY_RETRY_CYCLES")); err == nil && n > 0 {
+		return n
+	}
+	return 1
+}
+
+// Interface guards
+var (
+	_ caddy.Module                = (*Handler)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ http.RoundTripper           = (*transport)(nil)
+)

@@ -1,0 +1,112 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// Health states, from best to worst.
+const (
+	healthy   = "healthy"
+	degraded  = "degraded"
+	unhealthy = "unhealthy"
+)
+
+// healthReport is the body of GET /health/detailed. Its fields are those of
+// the service that this project replaces, so that its monitors keep working.
+type healthReport struct {
+	Status        string           `json:"status"`
+	Timestamp     string           `json:"timestamp"`
+	UptimeSeconds int64            `json:"uptime_seconds"`
+	Components    healthComponents `json:"components"`
+}
+
+type healthComponents struct {
+	Database        databaseHealth            `json:"database"`
+	Providers       map[string]providerHealth `json:"providers"`
+	ModelConfig     modelHealth               `json:"model_config"`
+	ProviderConfigs providerConfigHealth      `json:"provider_configs"`
+}
+
+// databaseHealth tells about the request log.
+type databaseHealth struct {
+	Status string `json:"status"`
+}
+
+type providerHealth struct {
+	Status        string `json:"status"`
+	KeysAvailable int    `json:"keys_available"`
+}
+
+type modelHealth struct {
+	Status      string `json:"status"`
+	ModelsCount int    `json:"models_count"`
+}
+
+type providerConfigHealth struct {
+	Status           string `json:"status"`
+	ProvidersLoaded  int    `json:"providers_loaded"`
+	ProvidersEnabled int    `json:"providers_enabled"`
+}
+
+// health answers GET /health: the process serves.
+func (x *exchange) health() {
+	x.answerJSON(struct {
+		Status    string `json:"status"`
+		Timestamp string `json:"timestamp"`
+	}{healthy, timestamp()})
+}
+
+func timestamp() string { return time.Now().UTC().Format(time.RFC3339) }
+
+// healthDetailed answers GET /health/detailed. A provider without a key is
+// degraded, which is no fault of the gateway; only a gateway that can answer
+// nobody is unhealthy, and answers 503.
+func (x *exchange) healthDetailed() {
+	router := x.runtime.router
+	report := healthReport{
+		Status:        healthy,
+		Timestamp:     timestamp(),
+		UptimeSeconds: int64(time.Since(started).Seconds()),
+		Components: healthComponents{
+			// No request log is kept yet, so there is nothing that could fail.
+			Database:        databaseHealth{Status: "disabled"},
+			Providers:       make(map[string]providerHealth),
+			ModelConfig:     modelHealth{Status: healthy, ModelsCount: len(router.Models())},
+			ProviderConfigs: providerConfigHealth{Status: healthy},
+		},
+	}
+	now, usable := time.Now(), 0
+	for _, status := range router.Providers() {
+		report.Components.ProviderConfigs.ProvidersLoaded++
+		if !status.Provider.Enabled {
+			continue
+		}
+		report.Components.ProviderConfigs.ProvidersEnabled++
+		p := providerHealth{Status: healthy, KeysAvailable: status.KeysAvailable(now)}
+		if p.KeysAvailable == 0 || status.Provider.Unusable != "" {
+			p.Status = degraded
+			report.Status = degraded
+		} else {
+			usable++
+		}
+		report.Components.Providers[status.Provider.ID] = p
+	}
+	if len(router.Models()) == 0 {
+		report.Components.ModelConfig.Status = unhealthy
+	}
+	code := http.StatusOK
+	if usable == 0 || len(router.Models()) == 0 {
+		report.Status, code = unhealthy, http.StatusServiceUnavailable
+	}
+	body, err := json.Marshal(report)
+	if err != nil {
+		panic(err) // none of our types fails
+	}
+	x.committed = true
+	writeJSON(x.w, code, body)
+}
+
+// started is when the process began to serve, over all configurations.
+var started = time.Now()

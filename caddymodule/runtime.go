@@ -1,0 +1,235 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+	"go.uber.org/zap"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
+)
+
+// What outlives a configuration: the memory about keys by the directory of
+// provider files, and connection pools by provider and transport settings. A
+// reload finds both again, so a resting key keeps resting and no provider sees
+// a new connection.
+var (
+	keyStates  = caddy.NewUsagePool()
+	transports = caddy.NewUsagePool()
+)
+
+// runtime is a handler's working state. Caddy cleans a configuration up while
+// its streams still run, so the state counts who uses it: the handler once,
+// and every request in flight. The last one to leave lets the pools go.
+type runtime struct {
+	router  *routing.Router
+	refs    atomic.Int64
+	closers []func()
+}
+
+// acquire holds the handler's working state for one request; ok is false when
+// the configuration has been cleaned up and nobody uses it any more.
+func (h *Handler) acquire() (rt *runtime, ok bool) {
+	for {
+		rt := h.current.Load()
+		if rt == nil {
+			return nil, false
+		}
+		if n := rt.refs.Load(); n > 0 && rt.refs.CompareAndSwap(n, n+1) {
+			return rt, true
+		}
+	}
+}
+
+func (rt *runtime) release() {
+	if rt.refs.Add(-1) > 0 {
+		return
+	}
+	for _, closer := range rt.closers {
+		closer()
+	}
+}
+
+// load reads the files and builds the working state, held once.
+func (h *Handler) load(ctx caddy.Context) (*runtime, error) {
+	environ := os.Environ()
+	catalog, warnings, err := routing.Load(routing.LoadOptions{
+		ProvidersDir: h.Providers,
+		ModelsDir:    h.Models,
+		Environ:      environ,
+	})
+	for _, warning := range warnings {
+		h.logger.Warn("configuration file", zap.Stringer("problem", warning))
+	}
+	if err != nil {
+		return nil, err
+	}
+
+	rt := new(runtime)
+	rt.refs.Store(1)
+	state, err := rt.keyState(h.Providers)
+	if err != nil {
+		return nil, err
+	}
+	options := h.routerOptions()
+	options.Catalog, options.Keys, options.Environ = catalog, state, environ
+	options.Transport = func(p *routing.Provider, connect time.Duration) (http.RoundTripper, error) {
+		return rt.transport(ctx, h.TransportRaw, p, connect)
+	}
+	rt.router, warnings, err = routing.New(options)
+	if err != nil {
+		rt.release()
+		return nil, err
+	}
+	rt.closers = append(rt.closers, rt.router.Close)
+	for _, warning := range warnings {
+		h.logger.Warn("configuration file", zap.Stringer("problem", warning))
+	}
+	h.announce(rt.router)
+	return rt, nil
+}
+
+// announce says once, at load, what a newcomer wants to know.
+func (h *Handler) announce(router *routing.Router) {
+	ready, keyless := router.ReadyProviders()
+	h.logger.Info("gateway is configured",
+		zap.Strings("providers_with_keys", ready),
+		zap.Strings("providers_without_need_of_keys", keyless),
+		zap.Int("models", len(router.Models())),
+		zap.Strings("clients", h.clients.Names()),
+	)
+	if len(ready) == 0 && len(keyless) > 0 {
+		h.logger.Warn("no provider key is set in the environment, so only providers that need none can answer; model \"demo\" is the simulated one, where llm_demo serves it",
+			zap.Strings("providers", keyless))
+	}
+}
+
+// sharedState is the memory about keys in its pool. It needs no cleaning up.
+type sharedState struct{ keys *keys.State }
+
+// Destruct implements caddy.Destructor.
+func (*sharedState) Destruct() error { return nil }
+
+func (rt *runtime) keyState(providersDir string) (*keys.State, error) {
+	path, err := filepath.Abs(providersDir)
+	if err != nil {
+		return nil, fmt.Errorf("resolving %s: %w", providersDir, err)
+	}
+	value, _, err := keyStates.LoadOrNew(path, func() (caddy.Destructor, error) {
+		return &sharedState{keys.NewState()}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rt.closers = append(rt.closers, func() { _, _ = keyStates.Delete(path) })
+	return value.(*sharedState).keys, nil
+}
+
+// transport is one provider's connection pool.
+type transport struct {
+	http.RoundTripper
+	close context.CancelFunc
+}
+
+// Destruct closes idle connections and cleans the transport module up.
+func (t *transport) Destruct() error {
+	t.close()
+	return nil
+}
+
+// transport finds or makes the connection pool of a provider.
+func (rt *runtime) transport(ctx caddy.Context, raw json.RawMessage, p *routing.Provider, connect time.Duration) (http.RoundTripper, error) {
+	module, config, err := transportConfig(raw, connect)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(config)
+	key := p.ID + "/" + module + "/" + hex.EncodeToString(sum[:])
+	value, _, err := transports.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return newTransport(ctx, module, config, connect)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("transport of provider %s: %w", p.ID, err)
+	}
+	rt.closers = append(rt.closers, func() { _, _ = transports.Delete(key) })
+	return value.(*transport), nil
+}
+
+// transportConfig completes the operator's transport settings.
+func transportConfig(raw json.RawMessage, connect time.Duration) (module string, config []byte, err error) {
+	config = raw
+	if len(config) == 0 {
+		config = []byte(`{"protocol":"http"}`)
+	}
+	protocol := gjson.GetBytes(config, "protocol").String()
+	if config, err = sjson.DeleteBytes(config, "protocol"); err != nil {
+		return "", nil, fmt.Errorf("reading transport: %w", err)
+	}
+	if protocol != "http" {
+		return "http.reverse_proxy.transport." + protocol, config, nil
+	}
+	for _, setting := range []struct {
+		path  string
+		value any
+	}{
+		{"dial_timeout", connect.Nanoseconds()},
+		// Agents open dozens of streams at once; with Caddy's default of 32
+		// their connections would be closed and opened again after each burst.
+		{"keep_alive.max_idle_conns_per_host", 512},
+	} {
+		if gjson.GetBytes(config, setting.path).Exists() {
+			continue
+		}
+		if config, err = sjson.SetBytes(config, setting.path, setting.value); err != nil {
+			return "", nil, fmt.Errorf("completing transport: %w", err)
+		}
+	}
+	return "http.reverse_proxy.transport." + protocol, config, nil
+}
+
+// newTransport makes a transport that does not end with the configuration
+// which made it: a later configuration and running streams go on using it.
+func newTransport(ctx caddy.Context, module string, config []byte, connect time.Duration) (*transport, error) {
+	detached := ctx
+	detached.Context = context.WithoutCancel(ctx.Context)
+	lasting, closeAll := caddy.NewContext(detached)
+	loaded, err := lasting.LoadModuleByID(module, config)
+	if err != nil {
+		closeAll()
+		return nil, err
+	}
+	roundTripper, ok := loaded.(http.RoundTripper)
+	if !ok {
+		closeAll()
+		return nil, fmt.Errorf("module %s is not an HTTP transport", module)
+	}
+	if t, ok := loaded.(*reverseproxy.HTTPTransport); ok {
+		tune(t.Transport, connect)
+	}
+	return &transport{roundTripper, closeAll}, nil
+}
+
+// tune sets what the module's configuration cannot say.
+func tune(t *http.Transport, connect time.Duration) {
+	if t.TLSHandshakeTimeout == 0 {
+		t.TLSHandshakeTimeout = connect
+	}
+	// Without pings a black-holed HTTP/2 connection takes every later request
+	// with it; net/http never drops it by itself.
+	if t.HTTP2 == nil {
+		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
+	}
+}

@@ -1,0 +1,256 @@
+package routing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
+)
+
+// Attempt is the record of one upstream call.
+type Attempt struct {
+	// Provider and Model name where it went: a provider file and an upstream
+	// model.
+	Provider, Model string
+	// KeyID is the key's public name.
+	KeyID string
+	// Start is when it began, Duration how long it took until it failed or
+	// was taken as the answer.
+	Start    time.Time
+	Duration time.Duration
+	// Status is the upstream's HTTP status, 0 when none came.
+	Status int
+	// Class is empty for the attempt that answered.
+	Class Class
+	// Reason is what went wrong in words, without any secret.
+	Reason string
+	// Cooled is for how long its key now rests, 0 when it does not.
+	Cooled time.Duration
+}
+
+// Limits on what an upstream may send. A reply is hostile input.
+const (
+	// maxErrorBody is how much of an error's body is read.
+	maxErrorBody = 64 << 10
+	// maxAnswer is the largest whole answer.
+	maxAnswer = 64 << 20
+	// maxHeld is how many bytes a stream may send before its first content.
+	maxHeld = 1 << 20
+)
+
+// Why an attempt's context was cancelled, told by its cause.
+var (
+	errFirstContent = errors.New("no content in time")
+	errIdle         = errors.New("silence between events")
+	errTotal        = errors.New("total time is up")
+	errWhole        = errors.New("no answer in time")
+	errGrace        = errors.New("finished, but kept open")
+)
+
+// waits bound one attempt.
+type waits struct {
+	// first is the wait for the first content of a stream, or for all of a
+	// whole answer; idle the one between two pieces of content.
+	first, idle time.Duration
+	// ends is when the attempt, and a stream with it, has had its time.
+	ends time.Time
+}
+
+// result is what came of one upstream call: exactly one of whole, stream and
+// failure is set.
+type result struct {
+	status  int
+	header  http.Header
+	whole   *Body
+	usage   translate.Usage
+	stream  *Stream
+	failure *failure
+}
+
+// failure is one attempt's fault, not yet what the client is told.
+type failure struct {
+	class  Class
+	status int
+	err    translate.Error
+	// body is the upstream's error body as it came, nil when it is none that
+	// a client could read.
+	body   []byte
+	header http.Header
+	// resetAfter is what the upstream asked for.
+	resetAfter time.Duration
+}
+
+func (f *failure) reason() string {
+	if f.err.Message == "" {
+		return fmt.Sprintf("status %d", f.status)
+	}
+	return f.err.Message
+}
+
+// call makes one upstream call with one key and reads until it is clear
+// whether it is an answer: a complete good body, or the first content event of
+// a stream. model is the provider's name for what is asked.
+func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys.Key, waits waits) result {
+	ctx, cancel := context.WithCancelCause(ctx)
+	upstream, err := upstreamRequest(ctx, q, c, model, key)
+	if err != nil {
+		cancel(nil)
+		return result{failure: &failure{class: Local, err: translate.Error{Message: err.Error()}}}
+	}
+	cause := &errFirstContent
+	if !q.Stream {
+		cause = &errWhole
+	}
+	deadline := newDeadline(cancel, waits.ends)
+	deadline.await(waits.first, cause)
+
+	response, err := c.transport.RoundTrip(upstream)
+	if err != nil {
+		deadline.stop()
+		f := transportFailure(ctx, err, key)
+		cancel(nil)
+		return result{failure: f}
+	}
+	if q.Stream && response.StatusCode == http.StatusOK {
+		stream, f := openStream(ctx, cancel, deadline, q.Protocol, waits.idle, response, key)
+		return result{status: response.StatusCode, header: response.Header, stream: stream, failure: f}
+	}
+
+	defer cancel(nil)
+	defer deadline.stop()
+	defer response.Body.Close()
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return result{failure: statusFailure(ctx, response, key)}
+	}
+	whole, usage, f := readWhole(ctx, q, response, key)
+	return result{status: response.StatusCode, header: response.Header, whole: whole, usage: usage, failure: f}
+}
+
+// upstreamRequest builds the call: the route's URL, headers by allow list, and
+// the client's bytes with the route's edits.
+func upstreamRequest(ctx context.Context, q *Request, c *Candidate, model string, key *keys.Key) (*http.Request, error) {
+	target, err := c.target(q, model)
+	if err != nil {
+		return nil, err
+	}
+	body := newSplice(q.Body, c.edits(q, model))
+	request := &http.Request{
+		Method:        http.MethodPost,
+		URL:           target,
+		Host:          target.Host,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        c.headers(q, key),
+		Body:          body,
+		ContentLength: body.length,
+	}
+	return request.WithContext(ctx), nil
+}
+
+// transportFailure tells why no response came at all.
+func transportFailure(ctx context.Context, err error, key *keys.Key) *failure {
+	if cause := context.Cause(ctx); cause != nil {
+		return cancelled(cause)
+	}
+	return &failure{
+		class: classifyTransport(err),
+		err:   translate.Error{Message: scrub(describe(err), key)},
+	}
+}
+
+// cancelled tells what it means that an attempt's context ended for cause.
+func cancelled(cause error) *failure {
+	switch cause {
+	case errFirstContent, errIdle, errWhole, errGrace:
+		return &failure{
+			class:  Broken,
+			status: http.StatusGatewayTimeout,
+			err:    translate.Error{Message: "upstream timed out: " + cause.Error()},
+		}
+	case errTotal:
+		return &failure{
+			class:  Local,
+			status: http.StatusGatewayTimeout,
+			err:    translate.Error{Message: "the request's total time is up"},
+		}
+	}
+	return &failure{class: ClientGone, err: translate.Error{Message: "the client left"}}
+}
+
+// statusFailure reads an error answer. Only its start is read; the connection
+// is kept when that was all of it.
+func statusFailure(ctx context.Context, response *http.Response, key *keys.Key) *failure {
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cancelled(cause)
+	}
+	return bodyFailure(response, body, key)
+}
+
+// bodyFailure makes a failure of an error body, with whatever status it came.
+func bodyFailure(response *http.Response, body []byte, key *keys.Key) *failure {
+	e, readable := translate.ParseError(body)
+	e.Message = scrub(e.Message, key)
+	f := &failure{
+		class:  Classify(response.StatusCode, e),
+		status: response.StatusCode,
+		err:    e,
+		header: response.Header,
+	}
+	if readable {
+		f.body = scrubBytes(body, key)
+	}
+	if d, ok := ResetAfter(response.Header, body, time.Now()); ok {
+		f.resetAfter = d
+	}
+	return f
+}
+
+// readWhole reads a whole answer and makes sure that it is one.
+func readWhole(ctx context.Context, q *Request, response *http.Response, key *keys.Key) (*Body, translate.Usage, *failure) {
+	size := int(min(max(response.ContentLength+1, 2<<10), maxAnswer))
+	whole := NewBody(size)
+	n, err := whole.ReadFrom(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		whole.Release()
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, translate.Usage{}, cancelled(cause)
+		}
+		return nil, translate.Usage{}, broken(response, "reading the answer: "+scrub(describe(err), key))
+	}
+	if n > maxAnswer {
+		whole.Release()
+		return nil, translate.Usage{}, broken(response, "the answer is larger than 64 MiB")
+	}
+	if f := judgeWhole(q, response, whole.Bytes(), key); f != nil {
+		whole.Release()
+		return nil, translate.Usage{}, f
+	}
+	usage, _ := translate.ReadUsage(q.Protocol, whole.Bytes())
+	return whole, usage, nil
+}
+
+func judgeWhole(q *Request, response *http.Response, body []byte, key *keys.Key) *failure {
+	if err := strictjson.Valid(body); err != nil {
+		return broken(response, "the answer is not JSON: "+err.Error())
+	}
+	if e, is := translate.ErrorInAnswer(q.Protocol, body); is {
+		e.Message = scrub(e.Message, key)
+		return &failure{class: Classify(response.StatusCode, e), status: response.StatusCode, err: e}
+	}
+	if err := translate.CheckAnswer(q.Protocol, q.Operation, body); err != nil {
+		return broken(response, err.Error())
+	}
+	return nil
+}
+
+func broken(response *http.Response, message string) *failure {
+	return &failure{class: Broken, status: response.StatusCode, err: translate.Error{Message: message}}
+}

@@ -1,0 +1,209 @@
+package routing
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+)
+
+// Candidate is one route as a plan knows it, with all that an attempt needs
+// worked out at load.
+type Candidate struct {
+	route *Route
+	// via is the name under which the route was reached as a fallback, empty
+	// for a model's own routes: what "*" then stands for.
+	via       string
+	pool      *keys.Pool
+	transport http.RoundTripper
+	// endpoints are the URLs of the route, which requests share.
+	endpoints map[endpointKey]*url.URL
+	header    headerTemplate
+}
+
+// headerTemplate is what a provider's headers have in common over requests.
+type headerTemplate struct {
+	// fixed are the provider's additional headers, by canonical name.
+	fixed map[string][]string
+	// keyName is the header of the key, before and after what stands around
+	// the key in it. keyName is empty for a provider that takes none.
+	keyName, before, after string
+}
+
+func newHeaderTemplate(p *Provider) headerTemplate {
+	t := headerTemplate{fixed: make(map[string][]string)}
+	for _, h := range p.headers {
+		t.fixed[http.CanonicalHeaderKey(h.name)] = []string{h.value}
+	}
+	if !p.Keyless() {
+		t.keyName = http.CanonicalHeaderKey(p.Authentication.HeaderName)
+		t.before, t.after, _ = strings.Cut(p.Authentication.HeaderFormat, keyInHeader)
+	}
+	return t
+}
+
+type endpointKey struct {
+	protocol  translate.Protocol
+	operation translate.Operation
+	stream    bool
+}
+
+// serves reports whether the candidate takes a request as it is.
+func (c *Candidate) serves(q *Request) bool {
+	if wire := c.route.WireProtocol; wire != "" && wire != q.Protocol && q.Operation == translate.Generate {
+		return false
+	}
+	_, ok := c.endpoints[endpointKey{q.Protocol, q.Operation, q.Stream}]
+	return ok
+}
+
+// pathFor is where the provider serves an operation in a protocol, below its
+// base URL; empty where it does not.
+func (p *Provider) pathFor(protocol translate.Protocol, operation translate.Operation, stream bool) string {
+	switch {
+	case operation == translate.Generate:
+		return p.Path(protocol, stream)
+	case operation == translate.Embed && protocol == translate.Chat:
+		return p.Endpoints.Embeddings
+	case operation == translate.CountTokens && protocol == translate.Messages:
+		return p.Endpoints.CountTokens
+	}
+	return ""
+}
+
+// upstreamModel is the name that the provider is asked for.
+func (c *Candidate) upstreamModel(q *Request) string {
+	if c.via != "" {
+		return c.route.UpstreamModel(c.via)
+	}
+	return c.route.UpstreamModel(q.Model)
+}
+
+// timeouts are the waits of one attempt.
+func (c *Candidate) timeouts(model string, standard Timeouts) Timeouts {
+	return c.route.TimeoutsFor(model, standard)
+}
+
+// target is where a request goes.
+func (c *Candidate) target(q *Request, model string) (*url.URL, error) {
+	target := c.endpoints[endpointKey{q.Protocol, q.Operation, q.Stream}]
+	if path := c.route.Provider.pathFor(q.Protocol, q.Operation, q.Stream); c.route.Model == "*" && strings.Contains(path, modelInPath) {
+		// Only the request knows the model.
+		var err error
+		if target, err = EndpointURL(c.route.BaseURL, path, model); err != nil {
+			return nil, err
+		}
+	}
+	if !q.Beta {
+		return target, nil
+	}
+	beta := *target
+	if beta.RawQuery != "" {
+		beta.RawQuery += "&"
+	}
+	beta.RawQuery += "beta=true"
+	return &beta, nil
+}
+
+var (
+	contentJSON  = []string{"application/json"}
+	acceptJSON   = []string{"application/json"}
+	acceptEvents = []string{"text/event-stream"}
+)
+
+// headers are what the provider gets: its own, those of the client that an
+// allow list names, and the key. A client's Anthropic-Version goes before the
+// file's, because the body was written for it.
+func (c *Candidate) headers(q *Request, key *keys.Key) http.Header {
+	h := make(http.Header, 8)
+	maps.Copy(h, c.header.fixed)
+	for name, values := range q.Header {
+		if forwardedHeader(name) {
+			h[name] = values
+		}
+	}
+	h["Content-Type"] = contentJSON
+	h["Accept"] = acceptJSON
+	if q.Stream {
+		h["Accept"] = acceptEvents
+	}
+	if c.header.keyName != "" {
+		h[c.header.keyName] = []string{c.header.before + key.Secret() + c.header.after}
+	}
+	if _, sent := h["User-Agent"]; !sent {
+		h["User-Agent"] = userAgent
+	}
+	return h
+}
+
+var userAgent = []string{"caddy-llm-proxy"}
+
+// edits are what the route changes in the client's body: the model's name, the
+// stream flag of the endpoints that always stream, and the provider's defaults
+// for what the client did not send.
+func (c *Candidate) edits(q *Request, model string) []edit {
+	var edits []edit
+	if model != q.Model {
+		_, m, _ := q.Object.Get("model")
+		edits = append(edits, edit{m.Start, m.End, quoted(model)})
+	}
+	var added []byte
+	if q.ForceStream {
+		if _, m, sent := q.Object.Get("stream"); sent {
+			edits = append(edits, edit{m.Start, m.End, []byte("true")})
+		} else {
+			added = append(added, `,"stream":true`...)
+		}
+	}
+	if q.Operation == translate.Generate && q.Protocol == c.route.Provider.MainProtocol {
+		for _, p := range c.route.Provider.RequestConfig.DefaultParameters {
+			if _, _, sent := q.Object.Get(p.Name); sent {
+				continue
+			}
+			added = append(added, ',')
+			added = append(added, quoted(p.Name)...)
+			added = append(added, ':')
+			added = append(added, p.Value...)
+		}
+	}
+	if len(added) > 0 {
+		end := bytes.LastIndexByte(q.Body.Bytes(), '}')
+		edits = append(edits, edit{end, end, added})
+	}
+	slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
+	return edits
+}
+
+// quoted is a text as JSON.
+func quoted(text string) []byte {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // no string fails
+	}
+	return b
+}
+
+// missing names a parameter that the provider requires and the request lacks.
+func (c *Candidate) missing(q *Request) string {
+	config := &c.route.Provider.RequestConfig
+	if q.Operation != translate.Generate {
+		return ""
+	}
+	for _, name := range config.RequiredParameters {
+		if _, _, sent := q.Object.Get(name); sent {
+			continue
+		}
+		isDefault := func(p Parameter) bool { return p.Name == name }
+		if q.Protocol == c.route.Provider.MainProtocol && slices.ContainsFunc(config.DefaultParameters, isDefault) {
+			continue
+		}
+		return name
+	}
+	return ""
+}

@@ -1,0 +1,101 @@
+package routing
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+)
+
+// checkModel validates a decoded model by itself and brings its values into
+// the form that the rest of the package relies on. path is the file's, below
+// the models directory and without ".json".
+func checkModel(m *Model, d *document, path string) {
+	checkModelName(d, "logical_name", m.LogicalName)
+	if d.has("logical_name") {
+		if strings.Contains(m.LogicalName, "*") {
+			d.failAt("logical_name", "must not have '*'", "write patterns as aliases")
+		}
+		if m.LogicalName != path {
+			d.warnAt("logical_name", fmt.Sprintf("%q is not the file's name; clients ask for %q", m.LogicalName, m.LogicalName), "")
+		}
+	}
+	if m.DisplayName == "" {
+		m.DisplayName = m.LogicalName
+	}
+	for i, alias := range m.Aliases {
+		checkModelName(d, fmt.Sprintf("aliases[%d]", i), alias)
+	}
+	if d.has("model_routings") && len(m.ModelRoutings) == 0 {
+		if len(m.FallbackModelRoutings) == 0 {
+			d.failAt("model_routings", "is empty and there are no fallback models, so that nothing can answer", exampleOf("model_routings"))
+		} else {
+			d.warnAt("model_routings", "is empty; only the fallback models can answer", "")
+		}
+	}
+	for i := range m.ModelRoutings {
+		m.ModelRoutings[i].check(d, fmt.Sprintf("model_routings[%d]", i))
+	}
+	m.checkFallbackNames(d, "fallback_model_routings", m.FallbackModelRoutings)
+	m.checkFallbackNames(d, "context_window_fallbacks", m.ContextWindowFallbacks)
+	m.checkFallbackNames(d, "content_policy_fallbacks", m.ContentPolicyFallbacks)
+}
+
+// maxModelName is the longest name that a file may give a model.
+const maxModelName = 256
+
+func checkModelName(d *document, field, name string) {
+	switch {
+	case !d.has(field):
+	case name == "":
+		d.failAt(field, "must not be empty", "")
+	case len(name) > maxModelName:
+		d.failAt(field, fmt.Sprintf("must not be longer than %d bytes", maxModelName), "")
+	case strings.TrimSpace(name) != name || strings.ContainsFunc(name, isControl):
+		d.failAt(field, "must not begin or end with a space or have control characters", "")
+	}
+}
+
+func (m *Model) checkFallbackNames(d *document, field string, names []string) {
+	for i, name := range names {
+		if name == m.LogicalName && name != "" {
+			d.failAt(fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("%q falls back to itself", name), "leave it out")
+		}
+	}
+}
+
+// wireProtocols are the values of a route's wire_protocol.
+var wireProtocols = []string{string(translate.Chat), string(translate.Responses), string(translate.Messages)}
+
+func (r *Route) check(d *document, field string) {
+	for key, value := range map[string]string{"provider": r.ProviderName, "model": r.Model} {
+		if d.has(field+"."+key) && value == "" {
+			d.failAt(field+"."+key, "must not be empty", "")
+		}
+	}
+	protocol := strings.ToLower(strings.TrimSpace(string(r.WireProtocol)))
+	r.WireProtocol = translate.Protocol(protocol)
+	if protocol != "" && !r.WireProtocol.Valid() {
+		meant := protocol
+		if known, ok := formatMeant[protocol]; ok {
+			meant = known
+		}
+		d.failAt(field+".wire_protocol", "unknown protocol"+printable(protocol), didYouMean(meant, wireProtocols))
+		r.WireProtocol = ""
+	}
+	names := r.APIKeyEnv[:0]
+	for i, name := range r.APIKeyEnv {
+		at := fmt.Sprintf("%s.api_key_env[%d]", field, i)
+		switch {
+		case !d.has(at):
+		case !variableName(name):
+			d.failAt(at, "is not the name of an environment variable", `write e.g. "OPENAI_API_KEY_2"; keys are never written into a file`)
+		case slices.Contains(names, name):
+			d.warnAt(at, "is there twice", "")
+		default:
+			names = append(names, name)
+		}
+	}
+	r.APIKeyEnv = names
+}

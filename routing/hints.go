@@ -1,0 +1,132 @@
+package routing
+
+import (
+	"strconv"
+	"strings"
+)
+
+// providerHome says where keys belong that people write at the top level of a
+// provider file, or under another name.
+var providerHome = map[string]string{
+	"base_url": "endpoints.base_url", "url": "endpoints.base_url", "api_base": "endpoints.base_url",
+	"protocol": "endpoints.compatible_format", "format": "endpoints.compatible_format",
+	"compatible_format": "endpoints.compatible_format", "wire_protocol": "endpoints.compatible_format",
+	"completions": "endpoints.completions", "streaming": "endpoints.streaming",
+	"responses": "endpoints.responses", "messages": "endpoints.messages",
+	"embeddings": "endpoints.embeddings", "count_tokens": "endpoints.count_tokens",
+	"env_var_patterns": "api_keys.env_var_patterns", "api_key_env_patterns": "api_keys.env_var_patterns",
+	"env_var_pattern": "api_keys.env_var_pattern", "api_key_env": "api_keys.env_var_patterns",
+	"auth": "authentication", "header_name": "authentication.header_name",
+	"header_format": "authentication.header_format", "headers": "authentication.additional_headers",
+	"additional_headers": "authentication.additional_headers",
+	"timeout":            "request_config.timeout_seconds", "timeout_seconds": "request_config.timeout_seconds",
+	"max_retries": "request_config.max_retries", "retry_on_status": "request_config.retry_on_status",
+	"default_parameters":  "request_config.default_parameters",
+	"required_parameters": "request_config.required_parameters",
+	"cooldown":            "rate_limiting.cooldown_seconds", "cooldown_seconds": "rate_limiting.cooldown_seconds",
+	"requests_per_minute": "rate_limiting.requests_per_minute",
+	"tokens_per_minute":   "rate_limiting.tokens_per_minute",
+	"base_url_override":   "proxy_support.base_url_override", "proxy": "proxy_support",
+	"comment": "provider_notes", "notes": "provider_notes", "description": "provider_notes",
+}
+
+// modelHome is the same for model files.
+var modelHome = map[string]string{
+	"name": "logical_name", "model_name": "logical_name",
+	"routes": "model_routings", "routings": "model_routings",
+	"fallbacks": "fallback_model_routings", "fallback_models": "fallback_model_routings",
+	"alias": "aliases", "timeout": "timeout_seconds",
+	"cooldown": "default_cooldown_seconds", "cooldown_seconds": "default_cooldown_seconds",
+	"provider": "model_routings[].provider", "model": "model_routings[].model",
+	"wire_protocol": "model_routings[].wire_protocol", "protocol": "model_routings[].wire_protocol",
+	"base_url": "model_routings[].base_url", "api_key_env": "model_routings[].api_key_env",
+}
+
+// routeHome is the same for a route.
+var routeHome = map[string]string{
+	"protocol": "wire_protocol", "compatible_format": "wire_protocol",
+	"upstream_model": "model", "model_name": "model", "logical_name": "model", "name": "provider",
+	"url": "base_url", "timeout": "timeout_seconds",
+	"cooldown": "cooldown_seconds", "default_cooldown_seconds": "cooldown_seconds",
+}
+
+const (
+	envPatternsFix = `name environment variables: {"env_var_patterns": ["{PROVIDER}_API_KEY"]}`
+	apiKeyEnvFix   = `name environment variables in api_key_env: ["MY_API_KEY"]`
+)
+
+// hint tells what to write instead of an unknown key.
+func (d *document) hint(path, key string) string {
+	key = strings.ToLower(key)
+	inRoute := strings.HasPrefix(path, "model_routings[")
+	switch key {
+	case "api_key", "key", "keys", "api_keys":
+		if inRoute {
+			return "keys are never written into a file; " + apiKeyEnvFix
+		}
+		return "keys are never written into a file; in api_keys " + envPatternsFix
+	}
+	home := d.homes[key]
+	switch {
+	case inRoute:
+		home = routeHome[key]
+	case path != "" && strings.HasPrefix(home, path+"."):
+		home = strings.TrimPrefix(home, path+".")
+	}
+	if home == "" || home == key {
+		return ""
+	}
+	return "write it as " + home
+}
+
+// misplacedFix tells what to write where a value of the wrong type is.
+func misplacedFix(path string) string {
+	switch {
+	case path == "api_keys":
+		return "keys are never written into a file; " + envPatternsFix
+	case path == "endpoints":
+		return `write e.g. {"base_url": "https://api.example.com/v1", "completions": "/chat/completions"}`
+	case path == "authentication":
+		return exampleOf(path)
+	case strings.HasSuffix(path, "].api_key_env"):
+		return apiKeyEnvFix
+	}
+	return ""
+}
+
+// exampleOf tells how a missing field is written.
+func exampleOf(path string) string {
+	switch path {
+	case "name":
+		return `add e.g. "name": "example"`
+	case "enabled":
+		return `add "enabled": true`
+	case "endpoints", "endpoints.base_url":
+		return `add e.g. "base_url": "https://api.example.com/v1" to endpoints`
+	case "authentication":
+		return `write {"type": "bearer"} for Authorization: Bearer KEY, or {"type": "none"} for a server that takes no key`
+	case "logical_name":
+		return `add the name that clients ask for: "logical_name": "example"`
+	case "model_routings":
+		return `add "model_routings": [{"provider": "example", "model": "example"}]`
+	}
+	if strings.HasSuffix(path, ".action") {
+		return "write one of " + strings.Join(actionNames, ", ")
+	}
+	return ""
+}
+
+// printable is a key to show after "unknown key", or nothing when it looks
+// like something else than a key, such as a secret in the wrong place.
+func printable(key string) string {
+	digits := 0
+	for _, c := range []byte(key) {
+		if '0' <= c && c <= '9' {
+			digits++
+		}
+	}
+	if !plainKey(key) || len(key) > 32 || digits > 4 {
+		return ""
+	}
+	return " " + strconv.Quote(key)
+}

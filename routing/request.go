@@ -1,0 +1,63 @@
+package routing
+
+import (
+	"net/http"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
+)
+
+// Request is what a client asks, read and checked, before a route is chosen.
+type Request struct {
+	// Protocol is what the client speaks.
+	Protocol translate.Protocol
+	// Operation is what it wants.
+	Operation translate.Operation
+	// Model is the name it asked for.
+	Model string
+	// Body is its body. Attempts read it; nobody writes it.
+	Body *Body
+	// Object is the index of the body's top-level members.
+	Object *strictjson.Object
+	// Stream says whether the answer is to be an event stream.
+	Stream bool
+	// ForceStream says that the endpoint asks for a stream whatever the body
+	// says, so that the body has to say it too.
+	ForceStream bool
+	// Header holds the client's headers. Only those of an allow list go
+	// upstream, and never a credential.
+	Header http.Header
+	// Beta says that the query held beta=true, which Anthropic's SDKs add to
+	// calls of their beta interfaces.
+	Beta bool
+}
+
+// forwardedHeader reports whether a client's header, by its canonical name,
+// may go to an upstream. Everything else stays here: credentials, cookies,
+// organisation names, Accept-Encoding (the transport asks for gzip itself and
+// decodes it) and Idempotency-Key (with it net/http repeats a POST in silence).
+func forwardedHeader(name string) bool {
+	switch name {
+	case "Anthropic-Beta", "Anthropic-Version", "Openai-Beta", "User-Agent",
+		"Traceparent", "Tracestate", "Originator", "Session-Id", "Thread-Id",
+		"X-Claude-Code-Session-Id", "X-Claude-Code-Agent-Id", "X-Session-Affinity",
+		"X-Codex-Turn-Metadata", "X-Codex-Window-Id", "X-Codex-Beta-Features",
+		"X-Openai-Internal-Codex-Responses-Lite":
+		return true
+	}
+	return false
+}
+
+// returnedHeader reports whether a provider's response header, by its
+// canonical name, may go to the client. Never framing, cookies, CORS or
+// organisation names, and nothing that describes a body we may have replaced.
+func returnedHeader(name string) bool {
+	switch name {
+	case "Content-Type", "Request-Id", "Openai-Processing-Ms", "Openai-Version",
+		"X-Should-Retry", "Anthropic-Fast-Mode",
+		"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests",
+		"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens":
+		return true
+	}
+	return len(name) > len("Anthropic-Ratelimit-") && name[:len("Anthropic-Ratelimit-")] == "Anthropic-Ratelimit-"
+}

@@ -1,0 +1,38 @@
+package routing
+
+import (
+	"bytes"
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+)
+
+const scrubbed = "[key removed]"
+
+// scrub takes an upstream key out of a text. Providers echo keys in their 401
+// messages, and a text may reach a log or a client.
+func scrub(text string, key *keys.Key) string {
+	if secret := key.Secret(); secret != "" {
+		return strings.ReplaceAll(text, secret, scrubbed)
+	}
+	return text
+}
+
+func scrubBytes(text []byte, key *keys.Key) []byte {
+	if secret := key.Secret(); secret != "" {
+		return bytes.ReplaceAll(text, []byte(secret), []byte(scrubbed))
+	}
+	return text
+}
+
+// describe is an error without the URL that net/http puts around it: a query
+// may hold a key, and clients need not learn where providers live.
+func describe(err error) string {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	return err.Error()
+}

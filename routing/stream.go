@@ -1,0 +1,254 @@
+package routing
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+)
+
+// Stream is an event stream that has shown content, so the client may see it.
+// Its bytes are the upstream's, untouched; beside them it keeps count of usage
+// and knows by the protocol, not by EOF, whether the stream was whole.
+//
+// It is used by one goroutine. Close must be called.
+type Stream struct {
+	protocol translate.Protocol
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	deadline *deadline
+	idle     time.Duration
+	body     io.ReadCloser
+	key      *keys.Key
+	watcher  *translate.Watcher
+	buffer   *[]byte
+	held     []byte        // read before the first content, not yet passed on
+	contents int           // of the watcher, when the idle timer was last set
+	grace    time.Duration // the wait for the end that the timer now bounds; 0: the model still writes
+	atEnd    bool
+	readErr  error
+	judged   bool
+	failure  *failure
+}
+
+// streamBuffer is how much is read at once. Two thousand open streams hold
+// one each, so it is small; a busy stream's events coalesce in it.
+const streamBuffer = 8 << 10
+
+var streamBuffers = sync.Pool{New: func() any { b := make([]byte, streamBuffer); return &b }}
+
+var watchers = sync.Pool{New: func() any { return new(translate.Watcher) }}
+
+// How long a stream may stay open after its model has finished.
+const (
+	// finishGrace is the wait for the terminal event and usage after the
+	// model said why it stopped.
+	finishGrace = 2 * time.Second
+	// endGrace is the wait for EOF after the terminal event, so that the
+	// connection can be used again.
+	endGrace = time.Second
+)
+
+// openStream reads a stream up to its first content event. Until then nothing
+// is committed and every fault is a failure that another route can mend.
+func openStream(ctx context.Context, cancel context.CancelCauseFunc, deadline *deadline, protocol translate.Protocol, idle time.Duration, response *http.Response, key *keys.Key) (*Stream, *failure) {
+	s := &Stream{
+		protocol: protocol,
+		ctx:      ctx,
+		cancel:   cancel,
+		deadline: deadline,
+		idle:     idle,
+		body:     response.Body,
+		key:      key,
+		watcher:  watchers.Get().(*translate.Watcher),
+		buffer:   streamBuffers.Get().(*[]byte),
+	}
+	s.watcher.Reset(protocol)
+	if f := s.awaitContent(response); f != nil {
+		s.Close()
+		return nil, f
+	}
+	s.rearm()
+	return s, nil
+}
+
+// awaitContent fills held until the watcher has seen content. In the common
+// case the first read holds it, and nothing is copied.
+func (s *Stream) awaitContent(response *http.Response) *failure {
+	for {
+		n, err := s.body.Read(*s.buffer)
+		chunk := (*s.buffer)[:n]
+		if len(s.held) == 0 && n > 0 && !translate.LooksLikeEventStream(chunk) {
+			return s.notEvents(chunk, response)
+		}
+		s.watcher.Write(chunk)
+		if err == io.EOF {
+			s.watcher.Close()
+			s.atEnd = true
+		}
+		// An error event goes first: one that stands before any content must
+		// not reach the client, even when content follows in the same read.
+		if e, failed := s.watcher.Failure(); failed {
+			e.Message = scrub(e.Message, s.key)
+			return &failure{class: Classify(response.StatusCode, e), status: response.StatusCode, err: e}
+		}
+		if s.watcher.Contents() > 0 {
+			s.hold(chunk)
+			return nil
+		}
+		if err == io.EOF {
+			return broken(response, "the stream ended without content")
+		}
+		if err != nil {
+			if cause := context.Cause(s.ctx); cause != nil {
+				return cancelled(cause)
+			}
+			return broken(response, "reading the stream: "+scrub(describe(err), s.key))
+		}
+		s.hold(append([]byte(nil), chunk...))
+		if len(s.held) > maxHeld {
+			return broken(response, "the stream sent 1 MiB without content")
+		}
+	}
+}
+
+func (s *Stream) hold(chunk []byte) {
+	if s.held == nil {
+		s.held = chunk
+		return
+	}
+	s.held = append(s.held, chunk...)
+}
+
+// notEvents judges an answer to a stream request that is no event stream: an
+// error object with status 200, an HTML page, a whole answer.
+func (s *Stream) notEvents(start []byte, response *http.Response) *failure {
+	body := append([]byte(nil), start...)
+	rest, err := io.ReadAll(io.LimitReader(s.body, maxErrorBody))
+	if cause := context.Cause(s.ctx); err != nil && cause != nil {
+		return cancelled(cause)
+	}
+	body = append(body, rest...)
+	if e, is := translate.ErrorInAnswer(s.protocol, body); is {
+		e.Message = scrub(e.Message, s.key)
+		return &failure{class: Classify(response.StatusCode, e), status: response.StatusCode, err: e}
+	}
+	return broken(response, "the upstream answered a stream request without an event stream")
+}
+
+// Next returns the next bytes for the client, valid until the next call, and
+// io.EOF after the last ones. When the upstream broke off, the last bytes are
+// the protocol's own terminal error: a cut stream never ends like a whole one.
+// Failure tells afterwards which it was. Another error means that the client
+// is gone.
+func (s *Stream) Next() ([]byte, error) {
+	if len(s.held) > 0 {
+		chunk := s.held
+		s.held = nil
+		return chunk, nil
+	}
+	if !s.atEnd {
+		n, err := s.body.Read(*s.buffer)
+		chunk := (*s.buffer)[:n]
+		s.watcher.Write(chunk)
+		if err != nil {
+			s.atEnd = true
+			s.readErr = err
+			s.watcher.Close()
+		}
+		if n > 0 {
+			s.rearm()
+			return s.withoutKey(chunk), nil
+		}
+	}
+	return s.finish()
+}
+
+// rearm gives the stream its next deadline, if it has earned one: pings and
+// empty deltas are no sign of life.
+func (s *Stream) rearm() {
+	switch {
+	case s.watcher.Ended():
+		if s.grace != endGrace {
+			s.grace = endGrace
+			s.deadline.await(endGrace, &errGrace)
+		}
+	case s.watcher.Finished():
+		if s.grace == 0 {
+			s.grace = finishGrace
+			s.deadline.await(finishGrace, &errGrace)
+		}
+	case s.watcher.Contents() > s.contents:
+		s.contents = s.watcher.Contents()
+		s.deadline.await(s.idle, &errIdle)
+	}
+}
+
+// withoutKey takes the upstream key out of an error event: providers echo keys
+// there, and only there.
+func (s *Stream) withoutKey(chunk []byte) []byte {
+	if _, failed := s.watcher.Failure(); failed {
+		return scrubBytes(chunk, s.key)
+	}
+	return chunk
+}
+
+// finish judges the end of the stream once and returns what still has to be
+// said.
+func (s *Stream) finish() ([]byte, error) {
+	if s.judged {
+		return nil, io.EOF
+	}
+	s.judged = true
+	cause := context.Cause(s.ctx)
+	if s.watcher.Complete() {
+		return nil, io.EOF
+	}
+	if e, failed := s.watcher.Failure(); failed {
+		// The upstream's own error event has passed; nothing to add.
+		e.Message = scrub(e.Message, s.key)
+		s.failure = &failure{class: Classify(http.StatusOK, e), status: http.StatusOK, err: e}
+		return nil, io.EOF
+	}
+	switch {
+	case cause != nil:
+		s.failure = cancelled(cause)
+	case s.readErr != nil && s.readErr != io.EOF:
+		s.failure = &failure{class: Broken, err: translate.Error{Message: "the upstream connection broke: " + scrub(describe(s.readErr), s.key)}}
+	default:
+		s.failure = &failure{class: Broken, err: translate.Error{Message: "the upstream stream was cut short"}}
+	}
+	if s.failure.class == ClientGone {
+		return nil, cause
+	}
+	return s.watcher.AppendStreamError(nil, &translate.Error{
+		Status:  s.failure.class.statusFor(s.failure.status),
+		Message: s.failure.err.Message,
+	}), nil
+}
+
+// Failure tells why the stream did not end whole; ok is false when it did, or
+// has not ended.
+func (s *Stream) Failure() (class Class, reason string, ok bool) {
+	if s.failure == nil {
+		return "", "", false
+	}
+	return s.failure.class, s.failure.reason(), true
+}
+
+// Usage is what the upstream has counted so far. Not to be called after Close.
+func (s *Stream) Usage() (translate.Usage, bool) { return s.watcher.Usage() }
+
+// Close ends the upstream call and gives the stream's memory back.
+func (s *Stream) Close() {
+	s.deadline.stop()
+	s.cancel(nil)
+	s.body.Close()
+	watchers.Put(s.watcher)
+	streamBuffers.Put(s.buffer)
+	s.watcher, s.buffer, s.held = nil, nil, nil
+}

@@ -1,0 +1,169 @@
+package routing
+
+import (
+	"slices"
+	"time"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
+)
+
+// transientRest is how long a key rests for a model after its upstream broke,
+// where the upstream does not say: long enough that requests go elsewhere first,
+// short enough that one hiccup costs nobody a provider.
+const transientRest = 10 * time.Second
+
+// backoff is the pause before the same key is asked again, before jitter.
+const backoff = 250 * time.Millisecond
+
+// verdict is what follows from a failure.
+type verdict struct {
+	next  next
+	scope keys.Scope
+	rest  time.Duration
+	why   keys.Reason
+	pause time.Duration
+}
+
+// judge decides by the failure's class, unless the provider's file has a rule
+// for the status.
+func (t *turn) judge(f *failure) verdict {
+	config := &t.candidate.route.Provider.RequestConfig
+	if slices.Contains(config.RetryOnStatus, f.status) && t.repeats < config.Retries() {
+		t.repeats++
+		return verdict{next: sameKey, pause: jittered(backoff << (t.repeats - 1))}
+	}
+	if rule, ok := t.candidate.route.Provider.ErrorHandling[f.status]; ok && f.class != ClientGone && f.class != Local {
+		return t.byRule(rule, f)
+	}
+	switch f.class {
+	case InvalidRequest:
+		return verdict{next: stopHere}
+	case ContextTooLong:
+		return verdict{next: t.walk.fallBack(t.walk.plan.context)}
+	case ContentPolicy:
+		return verdict{next: t.walk.fallBack(t.walk.plan.policy)}
+	case KeyDead:
+		return verdict{next: nextKey, scope: keys.ScopeKey, rest: t.keyRest(), why: keys.ReasonDead}
+	case RateLimited:
+		return verdict{next: nextKey, scope: keys.ScopeKeyModel, rest: t.modelRest(f), why: keys.ReasonRateLimited}
+	case ModelUnknown:
+		return verdict{next: nextRoute}
+	case Broken:
+		return t.byBreakage(f)
+	}
+	return verdict{next: stopHere}
+}
+
+// byBreakage asks one more key, because one instance may fail where another
+// works, and then goes to the next route. A connection that broke before any
+// answer is tried once more with the only key there is: an idle connection that
+// the upstream was just closing looks the same.
+func (t *turn) byBreakage(f *failure) verdict {
+	v := verdict{next: nextKey, scope: keys.ScopeKeyModel, rest: transientRest, why: keys.ReasonBroken}
+	if f.resetAfter > 0 {
+		v.rest, v.why = f.resetAfter, keys.ReasonOverloaded
+	}
+	if t.walk.router.cooldown == 0 {
+		v.rest = 0
+	}
+	switch {
+	case t.broken:
+		v.next = nextRoute
+	case t.candidate.pool.Len() == 1 && f.status == 0:
+		v.next, v.rest = sameKey, 0
+	}
+	t.broken = true
+	return v
+}
+
+// byRule does what the provider's error_handling says.
+func (t *turn) byRule(rule ErrorRule, f *failure) verdict {
+	v := verdict{next: nextKey, why: reasonFor(f.class)}
+	switch rule.Action {
+	case ActionModelKeyFailure:
+		v.scope, v.rest = keys.ScopeKeyModel, t.modelRest(f)
+	case ActionGlobalKeyFailure:
+		v.scope, v.rest = keys.ScopeKey, t.keyRest()
+	case ActionProviderCooldown:
+		v.next, v.scope, v.rest = nextRoute, keys.ScopeProvider, t.keyRest()
+	case ActionFallbackNoCooldown:
+		return verdict{next: nextRoute}
+	case ActionAutoFixToolResponses:
+		if t.repaired != nil {
+			return verdict{next: nextRoute}
+		}
+		repaired, changed := t.walk.request.withToolResults()
+		if !changed {
+			return verdict{next: nextRoute}
+		}
+		t.repaired = repaired
+		return verdict{next: sameKey}
+	}
+	if rule.Cooldown != nil {
+		v.rest = *rule.Cooldown
+	}
+	return v
+}
+
+func reasonFor(class Class) keys.Reason {
+	switch class {
+	case KeyDead:
+		return keys.ReasonDead
+	case RateLimited:
+		return keys.ReasonRateLimited
+	}
+	return keys.ReasonBroken
+}
+
+// modelRest is how long a key rests for a model: as long as the upstream asks,
+// else as the files say. A cooldown of 0 switches resting off altogether.
+func (t *turn) modelRest(f *failure) time.Duration {
+	switch {
+	case t.walk.router.cooldown == 0:
+		return 0
+	case f.resetAfter > 0:
+		return f.resetAfter
+	}
+	return t.candidate.route.CooldownFor(t.model, t.walk.router.cooldown)
+}
+
+// keyRest is how long a key, or a whole provider, rests for all models.
+func (t *turn) keyRest() time.Duration {
+	if d := t.candidate.route.Provider.RateLimiting.Cooldown; d > 0 && t.walk.router.cooldown > 0 {
+		return d
+	}
+	return t.walk.router.cooldown
+}
+
+// fallBack queues the candidates for a failure that only another kind of model
+// can mend. Without any it is the client's to deal with.
+func (w *walk) fallBack(candidates []*Candidate) next {
+	if w.fellBack || len(candidates) == 0 {
+		return stopHere
+	}
+	w.fellBack = true
+	// Only those: the routes left of this model would say the same.
+	w.queue, w.at = candidates, 0
+	return nextRoute
+}
+
+// withToolResults is the request with an empty result for each tool call that
+// has none.
+func (q *Request) withToolResults() (*Request, bool) {
+	text, changed := translate.CompleteToolResults(q.Protocol, q.Body.Bytes())
+	if !changed {
+		return nil, false
+	}
+	body := NewBody(len(text))
+	body.bytes = append(body.bytes, text...)
+	repaired := *q
+	repaired.Body = body
+	repaired.Object = new(strictjson.Object)
+	if err := repaired.Object.Parse(body.Bytes()); err != nil {
+		body.Release()
+		return nil, false
+	}
+	return &repaired, true
+}

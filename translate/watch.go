@@ -1,0 +1,189 @@
+package translate
+
+import (
+	"bytes"
+
+	"github.com/tidwall/gjson"
+)
+
+// Watcher observes one event stream while its bytes pass: whether it has
+// content yet, what it used, whether it failed, and whether it was whole. It
+// never changes a byte, and what it finds does not depend on how the stream is
+// cut into chunks.
+//
+// The zero Watcher must be Reset before use. It serves one goroutine, and may
+// be reset for another stream; then it does not allocate for common events. Of
+// a stream it holds at most one event, up to 32 MiB of data; a longer one
+// passes without being interpreted.
+type Watcher struct {
+	protocol Protocol
+	reader   eventReader
+	pattern  pattern
+	broken   bool // the stream was closed inside of an event
+
+	events   int
+	contents int
+	ended    bool
+	whole    bool // it ended well, as its protocol says
+	stopped  bool // Messages: the model said why it stopped writing
+	failed   bool
+	failure  Error
+
+	usage      Usage // Chat and Responses
+	usageKnown bool
+	counts     messagesUsage // Messages
+
+	choices  choices      // Chat
+	response responseHead // Responses
+}
+
+// Reset prepares w for a stream of protocol p.
+func (w *Watcher) Reset(p Protocol) {
+	reader, pattern, response := w.reader, w.pattern, w.response
+	reader.reset()
+	pattern.n = 0
+	response.reset()
+	*w = Watcher{protocol: p, reader: reader, pattern: pattern, response: response}
+}
+
+// Write shows w the next bytes of the stream. It keeps no reference to chunk.
+func (w *Watcher) Write(chunk []byte) {
+	w.reader.feed(chunk)
+	for w.reader.next() {
+		w.event(w.reader.name, trimmed(w.reader.data))
+	}
+}
+
+// Close tells w that the stream is over. An event that lacks only the empty
+// line after it is read all the same; one that was cut is not. Closing twice
+// does no harm.
+func (w *Watcher) Close() {
+	w.broken = w.broken || w.reader.overlong
+	if !w.reader.close() {
+		return
+	}
+	data := trimmed(w.reader.data)
+	if isDone(data) || wholeObject(data) {
+		w.event(w.reader.name, data)
+	} else {
+		w.broken = true
+	}
+}
+
+// event interprets one event. Whatever follows the end of the answer is
+// counted and not looked at.
+func (w *Watcher) event(name, data []byte) {
+	w.events++
+	if w.ended {
+		return
+	}
+	if number, ok := w.pattern.match(data); ok {
+		w.contents++
+		w.response.sequenceIs(number)
+		return
+	}
+	switch {
+	case !wholeObject(data):
+		w.oddEvent(name, data)
+	case w.protocol == Messages:
+		w.messagesEvent(name, data)
+	case w.protocol == Responses:
+		w.responsesEvent(name, data)
+	default:
+		w.chatEvent(name, data)
+	}
+}
+
+// oddEvent interprets an event whose data is no JSON object. Garbage is none
+// of a Watcher's business: clients see it and decide for themselves.
+func (w *Watcher) oddEvent(name, data []byte) {
+	switch {
+	case isDone(data):
+		// The other protocols have no use for it, though some vendors send it.
+		w.ended = w.protocol == Chat
+		w.whole = w.ended
+	case string(name) == "error":
+		w.failWith(data)
+	case bytes.HasPrefix(data, []byte{'['}):
+		if e, ok := ParseError(data); ok {
+			w.fail(e)
+		}
+	}
+}
+
+// fail notes the first failure of the stream.
+func (w *Watcher) fail(e Error) {
+	if w.failed {
+		return
+	}
+	if e.Status == 0 {
+		e.Status = 502
+	}
+	w.failed, w.failure = true, e
+}
+
+// failWith notes the error that an event carries.
+func (w *Watcher) failWith(data []byte) {
+	e, _ := ParseError(data)
+	w.fail(e)
+}
+
+// Contents returns how many events had content so far. It grows with what the
+// model writes, whether text, thinking, tool calls or a reason to stop, and
+// not with comments, pings, announcements and empty deltas: so it tells both
+// when a stream is committed and whether it is alive.
+func (w *Watcher) Contents() int { return w.contents }
+
+// Events returns how many events there were, of any kind.
+func (w *Watcher) Events() int { return w.events }
+
+// Finished reports that the model has stopped writing, though the stream's
+// terminal event, and usage before it, may still be missing.
+func (w *Watcher) Finished() bool {
+	return w.ended || w.stopped || w.choices.finished()
+}
+
+// Ended reports that the protocol's terminal event was seen, good or bad:
+// [DONE], message_stop, or a response's last state. Nothing after it matters.
+func (w *Watcher) Ended() bool { return w.ended }
+
+// Complete reports, after Close, whether the stream may be taken as whole. It
+// never is after a failure or without any content, and else needs
+//   - Chat: [DONE], or a finish_reason for every choice that was seen, since
+//     several vendors send no [DONE];
+//   - Messages: message_stop;
+//   - Responses: response.completed or response.incomplete.
+func (w *Watcher) Complete() bool {
+	if w.failed || w.contents == 0 {
+		return false
+	}
+	return w.whole || w.choices.finished()
+}
+
+// Failure returns the first error that the stream told of itself; its Status
+// is never 0. That a stream was merely cut is not a failure, see Complete.
+func (w *Watcher) Failure() (Error, bool) { return w.failure, w.failed }
+
+// Usage returns the last usage that the stream reported.
+func (w *Watcher) Usage() (Usage, bool) {
+	if w.protocol == Messages {
+		return w.counts.usage()
+	}
+	return w.usage, w.usageKnown
+}
+
+// Unfinished returns how many bytes have passed since the last event ended. A
+// relay that holds these back never shows its client half an event.
+func (w *Watcher) Unfinished() int { return w.reader.unfinished }
+
+// kindOf returns what kind an event is: its data says so, or else its name.
+func kindOf(name []byte, kind gjson.Result) string {
+	if kind.Type == gjson.String {
+		return kind.Str
+	}
+	return view(name)
+}
+
+// isDone reports whether data is what ends a Chat stream. Like OpenAI's SDKs it
+// looks at the start only.
+func isDone(data []byte) bool { return bytes.HasPrefix(data, []byte("[DONE]")) }
