@@ -136,13 +136,21 @@ func (c *Candidate) headers(q *Request, key *keys.Key) http.Header {
 	if c.header.keyName != "" {
 		h[c.header.keyName] = []string{c.header.before + key.Secret() + c.header.after}
 	}
+	if _, sent := h["Anthropic-Version"]; !sent && q.Protocol == translate.Messages {
+		// The API refuses requests without one; whoever speaks it by hand
+		// tends to forget it.
+		h["Anthropic-Version"] = anthropicVersion
+	}
 	if _, sent := h["User-Agent"]; !sent {
 		h["User-Agent"] = userAgent
 	}
 	return h
 }
 
-var userAgent = []string{"caddy-llm-proxy"}
+var (
+	anthropicVersion = []string{"2023-06-01"}
+	userAgent        = []string{"caddy-llm-proxy"}
+)
 
 // edits are what the route changes in the client's body: the model's name, the
 // stream flag of the endpoints that always stream, and the provider's defaults

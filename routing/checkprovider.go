@@ -42,7 +42,7 @@ func checkProvider(p *Provider, d *document) {
 	for status, rule := range p.ErrorHandling {
 		field := fmt.Sprintf("error_handling.%d", status)
 		checkErrorStatus(d, field, status)
-		if rule.Action != "" && !slices.Contains(actionNames, string(rule.Action)) {
+		if d.has(field+".action") && !slices.Contains(actionNames, string(rule.Action)) {
 			d.failAt(field+".action", "unknown action"+printable(string(rule.Action)), didYouMean(string(rule.Action), actionNames))
 		}
 	}
@@ -93,10 +93,9 @@ func (p *Provider) checkEndpoints(d *document) {
 	if own := p.mainPath(); main != translate.Chat && *own == "" {
 		*own, e.Completions = e.Completions, ""
 	}
-	if *p.mainPath() == "" {
-		if d.has("endpoints") && known {
-			d.failAt("endpoints."+pathKeys[main], "is required", `add the path below base_url, e.g. "/chat/completions"`)
-		}
+	own := "endpoints." + pathKeys[main]
+	if *p.mainPath() == "" && known && d.has("endpoints") && !d.rejected[own] && !d.rejected["endpoints.completions"] {
+		d.failAt(own, "is required", `add the path below base_url, e.g. "/chat/completions"`)
 	}
 	for key, path := range map[string]string{
 		"completions": e.Completions, "streaming": e.Streaming, "responses": e.Responses, "messages": e.Messages,

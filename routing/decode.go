@@ -273,11 +273,7 @@ func (d *document) unknown(path string, key gjson.Result, fields map[string]refl
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	if hint := d.hint(path, key.Str); hint != "" {
-		p.Fix = hint
-	} else if near := nearest(key.Str, names); near != "" {
-		p.Fix = fmt.Sprintf("did you mean %q?", near)
-	} else {
+	if p.Fix = d.hint(path, key.Str, names); p.Fix == "" {
 		p.Fix = "known are " + strings.Join(names, ", ")
 	}
 	d.fail(p)

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,7 +17,7 @@ var providerHome = map[string]string{
 	"embeddings": "endpoints.embeddings", "count_tokens": "endpoints.count_tokens",
 	"env_var_patterns": "api_keys.env_var_patterns", "api_key_env_patterns": "api_keys.env_var_patterns",
 	"env_var_pattern": "api_keys.env_var_pattern", "api_key_env": "api_keys.env_var_patterns",
-	"auth": "authentication", "header_name": "authentication.header_name",
+	"auth": "authentication", "header": "authentication.header_name", "header_name": "authentication.header_name",
 	"header_format": "authentication.header_format", "headers": "authentication.additional_headers",
 	"additional_headers": "authentication.additional_headers",
 	"timeout":            "request_config.timeout_seconds", "timeout_seconds": "request_config.timeout_seconds",
@@ -55,28 +56,35 @@ const (
 	apiKeyEnvFix   = `name environment variables in api_key_env: ["MY_API_KEY"]`
 )
 
-// hint tells what to write instead of an unknown key.
-func (d *document) hint(path, key string) string {
-	key = strings.ToLower(key)
+// hint tells what to write instead of an unknown key; names are the known keys
+// of the place where it is.
+func (d *document) hint(path, key string, names []string) string {
+	lower := strings.ToLower(key)
 	inRoute := strings.HasPrefix(path, "model_routings[")
-	switch key {
+	switch lower {
 	case "api_key", "key", "keys", "api_keys":
 		if inRoute {
 			return "keys are never written into a file; " + apiKeyEnvFix
 		}
 		return "keys are never written into a file; in api_keys " + envPatternsFix
 	}
-	home := d.homes[key]
-	switch {
-	case inRoute:
-		home = routeHome[key]
-	case path != "" && strings.HasPrefix(home, path+"."):
-		home = strings.TrimPrefix(home, path+".")
+	home := d.homes[lower]
+	if inRoute {
+		home = routeHome[lower]
 	}
-	if home == "" || home == key {
-		return ""
+	// Where several keys are alike, the one of the very place is meant.
+	home, here := strings.CutPrefix(home, path+".")
+	longer := func(name string) bool { return strings.HasPrefix(name, lower+"_") }
+	if i := slices.IndexFunc(names, longer); i >= 0 && !here && path != "" {
+		home = names[i]
 	}
-	return "write it as " + home
+	if home != "" && home != lower {
+		return "write it as " + home
+	}
+	if near := nearest(key, names); near != "" {
+		return "did you mean " + strconv.Quote(near) + "?"
+	}
+	return ""
 }
 
 // misplacedFix tells what to write where a value of the wrong type is.

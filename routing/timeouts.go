@@ -18,7 +18,8 @@ type Timeouts struct {
 	// minutes before it says a word needs minutes here.
 	FirstContent time.Duration `json:"first_content" config:"duration"`
 
-	// Idle is how long a stream may be silent between two reads.
+	// Idle is how long a stream may go without new content. Pings and
+	// comments are none.
 	Idle time.Duration `json:"idle" config:"duration"`
 
 	// Total is how long an attempt may take from its start to its last byte;

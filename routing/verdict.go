@@ -81,7 +81,13 @@ func (t *turn) byBreakage(f *failure) verdict {
 // byRule does what the provider's error_handling says.
 func (t *turn) byRule(rule ErrorRule, f *failure) verdict {
 	v := verdict{next: nextKey, why: reasonFor(f.class)}
-	switch rule.Action {
+	action := rule.Action
+	if action == ActionModelKeyFailure && f.class == KeyDead {
+		// A 429 that says the account has no money left: the rule is about
+		// the status, and was not written for this.
+		action = ActionGlobalKeyFailure
+	}
+	switch action {
 	case ActionModelKeyFailure:
 		v.scope, v.rest = keys.ScopeKeyModel, t.modelRest(f)
 	case ActionGlobalKeyFailure:
