@@ -41,7 +41,7 @@ build() {
 		--replace "$module=." \
 		--with "$module/caddymodule" \
 		--with "github.com/mholt/caddy-ratelimit@$(version github.com/mholt/caddy-ratelimit)" \
-		"$@"
+		"$@" >&2
 	say "built ./caddy ($(du -h caddy | cut -f1))"
 }
 
@@ -76,7 +76,8 @@ lint() {
 	say "staticcheck"
 	go tool staticcheck ./...
 	say "shell syntax"
-	for script in xcaddy.sh .ci/run; do sh -n "$script"; done
+	for script in xcaddy.sh internal/clients/run.sh; do sh -n "$script"; done
+	bash -n .ci/run
 	say "lint passed"
 }
 

@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,8 +18,8 @@ import (
 
 // bodyTimeout is how long a client may take to send its body. Caddy's own
 // read_idle_timeout starts anew with each byte, so a drip would hold a
-// connection for ever.
-const bodyTimeout = 30 * time.Second
+// connection for ever. Only tests change it.
+var bodyTimeout = 30 * time.Second
 
 // readBody reads the body whole, to its end. To the end matters twice: bytes
 // that were left would hide a disconnect from net/http, and nothing may be
@@ -30,20 +32,48 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*routing.Bod
 	if r.ContentLength > limit {
 		return nil, h.tooLarge()
 	}
-	controller := http.NewResponseController(w)
-	// Where a connection has no deadlines, Caddy's idle timeout still holds.
-	_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout))
-
 	// Room is made for what was announced, but not more than 1 MiB before
 	// that many bytes have come: a header costs the client nothing.
 	body := routing.NewBody(int(min(max(r.ContentLength+1, 512), 1<<20)))
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	source := r.Body
+	if r.ContentLength < 0 {
+		source = http.MaxBytesReader(w, r.Body, limit)
+	}
+	timed := timedReader{source: source, w: w}
+	_, err := body.ReadFrom(&timed)
+	timed.stop()
 	if err != nil {
 		body.Release()
 		return nil, h.bodyError(err)
 	}
-	_ = controller.SetReadDeadline(time.Time{})
 	return body, nil
+}
+
+// timedReader bounds the time for a whole body, from its second read on. Most
+// bodies come in one, which has Caddy's idle timeout and needs no other.
+type timedReader struct {
+	source     io.Reader
+	w          http.ResponseWriter
+	reads      int
+	controller *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (t *timedReader) Read(p []byte) (int, error) {
+	if t.reads++; t.reads == 2 {
+		t.controller = http.NewResponseController(t.w)
+		// Where a connection has no deadlines, Caddy's idle timeout still holds.
+		_ = t.controller.SetReadDeadline(time.Now().Add(bodyTimeout))
+	}
+	return t.source.Read(p)
+}
+
+// stop lifts the deadline: net/http goes on reading in the background, to see
+// whether the client leaves.
+func (t *timedReader) stop() {
+	if t.controller != nil {
+		_ = t.controller.SetReadDeadline(time.Time{})
+	}
 }
 
 // unreadableBody refuses encodings that we would have to guess at.
@@ -110,6 +140,13 @@ func (h *Handler) bodyError(err error) *translate.Error {
 
 // readRequest checks the body and reads from it what routing needs to know.
 func readRequest(e endpoint, r *http.Request, body *routing.Body, object *strictjson.Object) (*routing.Request, *translate.Error) {
+	hop, looped := hopOf(r.Header)
+	if looped {
+		return nil, &translate.Error{
+			Status:  http.StatusLoopDetected,
+			Message: "the request has come back to this gateway; a provider's base_url leads to the gateway itself",
+		}
+	}
 	if err := object.Parse(body.Bytes()); err != nil {
 		return nil, invalid("", err.Error())
 	}
@@ -121,6 +158,7 @@ func readRequest(e endpoint, r *http.Request, body *routing.Body, object *strict
 		Stream:      e.stream,
 		ForceStream: e.stream,
 		Header:      r.Header,
+		Hop:         hop,
 		Beta:        r.URL.RawQuery != "" && r.URL.Query().Get("beta") == "true",
 	}
 	raw, _, found := object.Get("model")
@@ -145,6 +183,16 @@ func readRequest(e endpoint, r *http.Request, body *routing.Body, object *strict
 		q.Stream = false
 	}
 	return q, translate.CheckRequest(e.protocol, e.operation, object)
+}
+
+// hopOf reads how many gateways of this kind the request has passed.
+func hopOf(h http.Header) (hop int, looped bool) {
+	values := h[routing.HopHeader]
+	if len(values) == 0 {
+		return 0, false
+	}
+	hop, err := strconv.Atoi(values[0])
+	return hop, err != nil || hop < 0 || hop >= routing.MaxHops
 }
 
 func invalid(param, message string) *translate.Error {

@@ -67,7 +67,8 @@ func (h *Handler) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 	case "client_key":
 		var client ClientKey
 		if !d.AllArgs(&client.Name, &client.Key) {
-			return d.ArgErr()
+			// Not ArgErr, which repeats the last argument: that may be the key.
+			return d.Err("client_key takes a name and a key")
 		}
 		h.ClientKeys = append(h.ClientKeys, client)
 		return nil

@@ -40,9 +40,8 @@ func healthCommand() *cobra.Command {
 Exits with 0 when it serves, 1 when it does not or cannot be reached. With
 --detailed it asks about providers and models too; a gateway that is degraded
 (a provider without keys) still serves.`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
 	}
 	cmd.Flags().StringVarP(&endpoint, "endpoint", "e", "http://127.0.0.1:9876", "Where the gateway serves")
 	cmd.Flags().BoolVarP(&detailed, "detailed", "d", false, "Ask about providers and models too")
@@ -69,7 +68,8 @@ func askHealth(ctx context.Context, out io.Writer, endpoint string, detailed boo
 	}
 	defer response.Body.Close()
 	var report healthReport
-	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&report); err != nil {
+	err = json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&report)
+	if err != nil || report.Status == "" {
 		return fmt.Errorf("%s%s answered status %d and no health report; is it the gateway?", endpoint, path, response.StatusCode)
 	}
 	fmt.Fprintln(out, report.Status)
@@ -84,16 +84,16 @@ func askHealth(ctx context.Context, out io.Writer, endpoint string, detailed boo
 
 func printDetails(out io.Writer, report *healthReport) {
 	c := &report.Components
-	fmt.Fprintf(out, "up since   %s\n", (time.Duration(report.UptimeSeconds) * time.Second).String())
+	fmt.Fprintf(out, "up for     %s\n", (time.Duration(report.UptimeSeconds) * time.Second).String())
 	fmt.Fprintf(out, "models     %d\n", c.ModelConfig.ModelsCount)
 	fmt.Fprintf(out, "providers  %d, %d enabled\n", c.ProviderConfigs.ProvidersLoaded, c.ProviderConfigs.ProvidersEnabled)
-	names := make([]string, 0, len(c.Providers))
+	names, width := make([]string, 0, len(c.Providers)), 0
 	for name := range c.Providers {
-		names = append(names, name)
+		names, width = append(names, name), max(width, len(name))
 	}
 	slices.Sort(names)
 	for _, name := range names {
 		p := c.Providers[name]
-		fmt.Fprintf(out, "  %-14s %s, keys available: %d\n", name, p.Status, p.KeysAvailable)
+		fmt.Fprintf(out, "  %-*s  %s, keys available: %d\n", width, name, p.Status, p.KeysAvailable)
 	}
 }

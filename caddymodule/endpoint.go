@@ -68,6 +68,14 @@ func (e endpoint) allows(method string) bool {
 	return method == e.method || e.method == http.MethodGet && method == http.MethodHead
 }
 
+// allow is the value of the header that tells the methods.
+func (e endpoint) allow() string {
+	if e.method == http.MethodGet {
+		return "GET, HEAD"
+	}
+	return e.method
+}
+
 // speaksAnthropic reports whether the caller of a shared endpoint (the model
 // list) is an Anthropic client: only those send a version.
 func speaksAnthropic(r *http.Request) bool {

@@ -88,6 +88,7 @@ type Handler struct {
 
 	clients *keys.Clients
 	current atomic.Pointer[runtime]
+	ended   atomic.Bool // by Cleanup
 	logger  *zap.Logger
 	started time.Time
 }
@@ -276,7 +277,7 @@ func (h *Handler) provisionClients() error {
 // Cleanup lets go of what the configuration held. Caddy calls it while streams
 // of this configuration still run, and after a Provision that failed half-way.
 func (h *Handler) Cleanup() error {
-	if rt := h.current.Swap(nil); rt != nil {
+	if rt := h.current.Load(); rt != nil && h.ended.CompareAndSwap(false, true) {
 		rt.release()
 	}
 	return nil

@@ -62,7 +62,7 @@ func (h *Handler) asAnthropic(m *routing.Model) anthropicModel {
 // listModels answers GET /v1/models in the caller's shape.
 func (x *exchange) listModels() {
 	models := x.runtime.router.Models()
-	if !speaksAnthropic(x.r) {
+	if x.endpoint.protocol != translate.Messages {
 		list := openAIList{Object: "list", Data: make([]openAIModel, 0, len(models))}
 		for _, m := range models {
 			list.Data = append(list.Data, x.handler.asOpenAI(m))
@@ -72,7 +72,7 @@ func (x *exchange) listModels() {
 	}
 	page, e := pageOf(models, x.r)
 	if e != nil {
-		writeError(x.w, translate.Messages, e, x.id, 0)
+		x.fail(e, 0)
 		return
 	}
 	list := anthropicList{Data: make([]anthropicModel, 0, len(page.models)), HasMore: page.more}
@@ -136,16 +136,10 @@ func pageOf(models []*routing.Model, r *http.Request) (page, *translate.Error) {
 func (x *exchange) showModel() {
 	name := strings.TrimPrefix(x.r.URL.Path, modelPath)
 	m, known := x.runtime.router.Resolve(name)
-	anthropic := speaksAnthropic(x.r)
 	switch {
 	case !known:
-		protocol := translate.Chat
-		if anthropic {
-			protocol = translate.Messages
-		}
-		f := routing.UnknownModel(name)
-		writeError(x.w, protocol, &f.Err, x.id, 0)
-	case anthropic:
+		x.fail(&routing.UnknownModel(name).Err, 0)
+	case x.endpoint.protocol == translate.Messages:
 		x.answerJSON(x.handler.asAnthropic(m))
 	default:
 		x.answerJSON(x.handler.asOpenAI(m))

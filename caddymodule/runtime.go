@@ -40,18 +40,20 @@ type runtime struct {
 	closers []func()
 }
 
-// acquire holds the handler's working state for one request; ok is false when
-// the configuration has been cleaned up and nobody uses it any more.
-func (h *Handler) acquire() (rt *runtime, ok bool) {
-	for {
-		rt := h.current.Load()
-		if rt == nil {
-			return nil, false
-		}
-		if n := rt.refs.Load(); n > 0 && rt.refs.CompareAndSwap(n, n+1) {
+// acquire finds the handler's working state for one request and, as long as the
+// configuration lives, holds it. A request may come after Cleanup: it had
+// passed the door before the next configuration took over, and was held up by
+// an authentication, or is the first one on a connection that was already open.
+// It is answered all the same, with a state that nobody holds any more: the
+// pools have let go of it, but nothing in it stops working.
+func (h *Handler) acquire() (rt *runtime, held bool) {
+	rt = h.current.Load()
+	for n := rt.refs.Load(); n > 0; n = rt.refs.Load() {
+		if rt.refs.CompareAndSwap(n, n+1) {
 			return rt, true
 		}
 	}
+	return rt, false
 }
 
 func (rt *runtime) release() {
@@ -222,6 +224,9 @@ func newTransport(ctx caddy.Context, module string, config []byte, connect time.
 	return &transport{roundTripper, closeAll}, nil
 }
 
+// pings are how a dead HTTP/2 connection is found out. Only tests change them.
+var pings = http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
+
 // tune sets what the module's configuration cannot say.
 func tune(t *http.Transport, connect time.Duration) {
 	if t.TLSHandshakeTimeout == 0 {
@@ -230,6 +235,7 @@ func tune(t *http.Transport, connect time.Duration) {
 	// Without pings a black-holed HTTP/2 connection takes every later request
 	// with it; net/http never drops it by itself.
 	if t.HTTP2 == nil {
-		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
+		own := pings
+		t.HTTP2 = &own
 	}
 }

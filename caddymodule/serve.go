@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"runtime/debug"
@@ -44,12 +43,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		// OPTIONS is the site's: CORS is Caddy's business.
 		return next.ServeHTTP(w, r)
 	}
-	rt, ok := h.acquire()
-	if !ok {
-		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("the configuration has ended"))
+	rt, held := h.acquire()
+	if held {
+		defer rt.release()
 	}
-	defer rt.release()
 
+	if e.method == http.MethodGet && speaksAnthropic(r) {
+		e.protocol = translate.Messages
+	}
 	x := &exchange{handler: h, runtime: rt, endpoint: e, w: w, r: r}
 	if replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		// Asking for it also puts it into the access log.
@@ -97,7 +98,7 @@ func (x *exchange) refuseMethod() {
 		}, 0)
 		return
 	}
-	x.w.Header().Set("Allow", x.endpoint.method)
+	x.w.Header().Set("Allow", x.endpoint.allow())
 	x.fail(&translate.Error{
 		Status:  http.StatusMethodNotAllowed,
 		Message: "this endpoint takes " + x.endpoint.method,
@@ -126,11 +127,7 @@ func (x *exchange) authenticate() bool {
 	case keys.ProblemAmbiguous:
 		message = "several API keys; send exactly one"
 	}
-	protocol := x.endpoint.protocol
-	if x.endpoint.method == http.MethodGet && speaksAnthropic(x.r) {
-		protocol = translate.Messages
-	}
-	writeError(x.w, protocol, &translate.Error{Status: http.StatusUnauthorized, Message: message}, x.id, 0)
+	x.fail(&translate.Error{Status: http.StatusUnauthorized, Message: message}, 0)
 	return false
 }
 
@@ -181,8 +178,18 @@ func (x *exchange) announce(a *routing.Answer) {
 	h["Cache-Control"] = noStore
 	h["Llm-Proxy-Provider"] = []string{a.Provider}
 	h["Llm-Proxy-Model"] = []string{a.Model}
-	h["Llm-Proxy-Attempts"] = []string{strconv.Itoa(len(a.Attempts))}
+	h["Llm-Proxy-Attempts"] = counted(len(a.Attempts))
 }
+
+// counted is a number as a header value. Nearly all requests need one attempt.
+func counted(n int) []string {
+	if n == 1 {
+		return one
+	}
+	return []string{strconv.Itoa(n)}
+}
+
+var one = []string{"1"}
 
 // stream passes the events on as they come, one flush per upstream read.
 func (x *exchange) stream(a *routing.Answer) {
@@ -225,7 +232,7 @@ func (x *exchange) refuse(q *routing.Request, f *routing.Failure) {
 		return
 	}
 	h := x.w.Header()
-	h["Llm-Proxy-Attempts"] = []string{strconv.Itoa(len(f.Attempts))}
+	h["Llm-Proxy-Attempts"] = counted(len(f.Attempts))
 	if f.Err.Status < 500 && f.Err.Status != http.StatusTooManyRequests {
 		h["X-Should-Retry"] = neverRetry
 	}

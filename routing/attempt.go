@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
-	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
 )
 
 // Attempt is the record of one upstream call.
@@ -40,8 +39,11 @@ const (
 	maxErrorBody = 64 << 10
 	// maxAnswer is the largest whole answer.
 	maxAnswer = 64 << 20
-	// maxHeld is how many bytes a stream may send before its first content.
-	maxHeld = 1 << 20
+	// maxHeld is how many bytes a stream may send before its first content, in
+	// whole events; maxHeldEvent is the same for one event, which may be an
+	// image.
+	maxHeld      = 1 << 20
+	maxHeldEvent = 32 << 20
 )
 
 // Why an attempt's context was cancelled, told by its cause.
@@ -49,6 +51,7 @@ var (
 	errFirstContent = errors.New("no content in time")
 	errIdle         = errors.New("silence between events")
 	errTotal        = errors.New("total time is up")
+	errAttempt      = errors.New("no end in time")
 	errWhole        = errors.New("no answer in time")
 	errGrace        = errors.New("finished, but kept open")
 )
@@ -58,8 +61,10 @@ type waits struct {
 	// first is the wait for the first content of a stream, or for all of a
 	// whole answer; idle the one between two pieces of content.
 	first, idle time.Duration
-	// ends is when the attempt, and a stream with it, has had its time.
-	ends time.Time
+	// ends is when the attempt, and a stream with it, has had its time, and
+	// ended whose time that is: the request's or the attempt's own.
+	ends  time.Time
+	ended *error
 }
 
 // result is what came of one upstream call: exactly one of whole, stream and
@@ -93,6 +98,15 @@ func (f *failure) reason() string {
 	return f.err.Message
 }
 
+// standsFor is the status that counts: the answer's, or the one that an error
+// inside of a good answer speaks of.
+func (f *failure) standsFor() int {
+	if f.status >= 200 && f.status <= 299 && f.err.Status != 0 {
+		return f.err.Status
+	}
+	return f.status
+}
+
 // call makes one upstream call with one key and reads until it is clear
 // whether it is an answer: a complete good body, or the first content event of
 // a stream. model is the provider's name for what is asked.
@@ -107,8 +121,7 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 	if !q.Stream {
 		cause = &errWhole
 	}
-	deadline := newDeadline(cancel, waits.ends)
-	deadline.await(waits.first, cause)
+	deadline := newDeadline(cancel, waits, cause)
 
 	response, err := c.transport.RoundTrip(upstream)
 	if err != nil {
@@ -117,7 +130,7 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 		cancel(nil)
 		return result{failure: f}
 	}
-	if q.Stream && response.StatusCode == http.StatusOK {
+	if q.Stream && response.StatusCode >= 200 && response.StatusCode <= 299 {
 		stream, f := openStream(ctx, cancel, deadline, q.Protocol, waits.idle, response, key)
 		return result{status: response.StatusCode, header: response.Header, stream: stream, failure: f}
 	}
@@ -139,7 +152,7 @@ func upstreamRequest(ctx context.Context, q *Request, c *Candidate, model string
 	if err != nil {
 		return nil, err
 	}
-	body := newSplice(q.Body, c.edits(q, model))
+	body, length := upstreamBody(q.Body, c.edits(q, model))
 	request := &http.Request{
 		Method:        http.MethodPost,
 		URL:           target,
@@ -149,7 +162,7 @@ func upstreamRequest(ctx context.Context, q *Request, c *Candidate, model string
 		ProtoMinor:    1,
 		Header:        c.headers(q, key),
 		Body:          body,
-		ContentLength: body.length,
+		ContentLength: length,
 	}
 	return request.WithContext(ctx), nil
 }
@@ -168,7 +181,7 @@ func transportFailure(ctx context.Context, err error, key *keys.Key) *failure {
 // cancelled tells what it means that an attempt's context ended for cause.
 func cancelled(cause error) *failure {
 	switch cause {
-	case errFirstContent, errIdle, errWhole, errGrace:
+	case errFirstContent, errIdle, errWhole, errAttempt, errGrace:
 		return &failure{
 			class:  Broken,
 			status: http.StatusGatewayTimeout,
@@ -187,6 +200,10 @@ func cancelled(cause error) *failure {
 // statusFailure reads an error answer. Only its start is read; the connection
 // is kept when that was all of it.
 func statusFailure(ctx context.Context, response *http.Response, key *keys.Key) *failure {
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		// Its body is the bare connection, which no context ends.
+		return broken(response, "the upstream switched protocols")
+	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cancelled(cause)
@@ -207,7 +224,11 @@ func bodyFailure(response *http.Response, body []byte, key *keys.Key) *failure {
 	if readable {
 		f.body = scrubBytes(body, key)
 	}
-	if d, ok := ResetAfter(response.Header, body, time.Now()); ok {
+	askedFor := recoveryAfter
+	if f.class == RateLimited {
+		askedFor = ResetAfter
+	}
+	if d, ok := askedFor(response.Header, body, time.Now()); ok {
 		f.resetAfter = d
 	}
 	return f
@@ -238,17 +259,16 @@ func readWhole(ctx context.Context, q *Request, response *http.Response, key *ke
 }
 
 func judgeWhole(q *Request, response *http.Response, body []byte, key *keys.Key) *failure {
-	if err := strictjson.Valid(body); err != nil {
-		return broken(response, "the answer is not JSON: "+err.Error())
+	err := translate.CheckAnswer(q.Protocol, q.Operation, body)
+	if err == nil {
+		return nil
 	}
-	if e, is := translate.ErrorInAnswer(q.Protocol, body); is {
-		e.Message = scrub(e.Message, key)
-		return &failure{class: Classify(response.StatusCode, e), status: response.StatusCode, err: e}
-	}
-	if err := translate.CheckAnswer(q.Protocol, q.Operation, body); err != nil {
+	var e *translate.Error
+	if !errors.As(err, &e) {
 		return broken(response, err.Error())
 	}
-	return nil
+	e.Message = scrub(e.Message, key)
+	return &failure{class: Classify(response.StatusCode, *e), status: response.StatusCode, err: *e}
 }
 
 func broken(response *http.Response, message string) *failure {

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"sync"
@@ -90,6 +91,33 @@ type edit struct {
 	text       []byte
 }
 
+// smallBody is up to where a request body is copied together. net/http sends a
+// body that it knows to be in memory in one write with the headers; for any
+// other reader it writes the headers first, which costs small requests more
+// than the copy. Its write buffer has 4 KiB.
+const smallBody = 3 << 10
+
+// upstreamBody is the client's body with the edits of one attempt. Edits must
+// be in order and must not overlap.
+func upstreamBody(body *Body, edits []edit) (io.ReadCloser, int64) {
+	length := len(body.bytes)
+	for _, e := range edits {
+		length += len(e.text) - (e.end - e.start)
+	}
+	if length > smallBody {
+		s := newSplice(body, edits)
+		return s, s.length
+	}
+	copied, at := make([]byte, 0, length), 0
+	for _, e := range edits {
+		copied = append(copied, body.bytes[at:e.start]...)
+		copied = append(copied, e.text...)
+		at = e.end
+	}
+	copied = append(copied, body.bytes[at:]...)
+	return io.NopCloser(bytes.NewReader(copied)), int64(length)
+}
+
 // splice is one attempt's request body: the client's bytes with a few edits,
 // never copied together. One sjson.SetBytes on an agent's 120 KB body costs
 // more than all the rest of the gateway's work.
@@ -105,8 +133,7 @@ type splice struct {
 	closed bool
 }
 
-// newSplice holds body until the splice is closed. Edits must be in order and
-// must not overlap.
+// newSplice holds body until the splice is closed.
 func newSplice(body *Body, edits []edit) *splice {
 	s := &splice{body: body}
 	s.segments = s.room[:0]

@@ -25,6 +25,10 @@ type Candidate struct {
 	// endpoints are the URLs of the route, which requests share.
 	endpoints map[endpointKey]*url.URL
 	header    headerTemplate
+	// model is what the provider is asked for, and quoted the same as JSON.
+	// Both are empty where the request decides.
+	model  string
+	quoted []byte
 }
 
 // headerTemplate is what a provider's headers have in common over requests.
@@ -79,6 +83,9 @@ func (p *Provider) pathFor(protocol translate.Protocol, operation translate.Oper
 
 // upstreamModel is the name that the provider is asked for.
 func (c *Candidate) upstreamModel(q *Request) string {
+	if c.model != "" {
+		return c.model
+	}
 	if c.via != "" {
 		return c.route.UpstreamModel(c.via)
 	}
@@ -141,11 +148,23 @@ func (c *Candidate) headers(q *Request, key *keys.Key) http.Header {
 		// tends to forget it.
 		h["Anthropic-Version"] = anthropicVersion
 	}
+	h[HopHeader] = hops[min(q.Hop, MaxHops)]
 	if _, sent := h["User-Agent"]; !sent {
 		h["User-Agent"] = userAgent
 	}
 	return h
 }
+
+// HopHeader counts the gateways of this kind that a request has passed, so that
+// a base_url which leads back here ends after MaxHops rounds and not when all
+// sockets are used up.
+const (
+	HopHeader = "Llm-Proxy-Hop"
+	MaxHops   = 3
+)
+
+// hops are the header's values by the number of gateways passed before this one.
+var hops = [MaxHops + 1][]string{{"1"}, {"2"}, {"3"}, {"4"}}
 
 var (
 	anthropicVersion = []string{"2023-06-01"}
@@ -159,7 +178,11 @@ func (c *Candidate) edits(q *Request, model string) []edit {
 	var edits []edit
 	if model != q.Model {
 		_, m, _ := q.Object.Get("model")
-		edits = append(edits, edit{m.Start, m.End, quoted(model)})
+		text := c.quoted
+		if text == nil {
+			text = quoted(model)
+		}
+		edits = append(edits, edit{m.Start, m.End, text})
 	}
 	var added []byte
 	if q.ForceStream {
@@ -184,7 +207,9 @@ func (c *Candidate) edits(q *Request, model string) []edit {
 		end := bytes.LastIndexByte(q.Body.Bytes(), '}')
 		edits = append(edits, edit{end, end, added})
 	}
-	slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
+	if len(edits) > 1 {
+		slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
+	}
 	return edits
 }
 

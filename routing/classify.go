@@ -70,7 +70,7 @@ func Classify(status int, e translate.Error) Class {
 	switch {
 	case contextOverflow(code, message):
 		return ContextTooLong
-	case refusedContent(code, kind):
+	case refusedContent(code, kind, message):
 		return ContentPolicy
 	case refusedKey(code, kind, message):
 		return KeyDead
@@ -94,7 +94,9 @@ func outOfMoney(code, kind, message string) bool {
 	return code == "insufficient_quota" || code == "billing_hard_limit_reached" || code == "billing_not_active" ||
 		kind == "insufficient_quota" || kind == "billing_error" ||
 		strings.Contains(message, "credit balance is too low") ||
-		strings.Contains(message, "exceeded your current quota")
+		// Gemini says the same when a minute's requests are used up, which the
+		// next minute mends.
+		strings.Contains(message, "exceeded your current quota") && kind != "resource_exhausted"
 }
 
 func contextOverflow(code, message string) bool {
@@ -104,15 +106,20 @@ func contextOverflow(code, message string) bool {
 		strings.Contains(message, "exceed context limit") ||
 		strings.Contains(message, "exceeds the context window") ||
 		strings.Contains(message, "exceeds the maximum number of tokens") ||
+		strings.Contains(message, "exceeds the available context size") ||
+		strings.Contains(message, "maximum prompt length") ||
+		strings.Contains(message, "longer than the maximum model length") ||
+		strings.Contains(message, "input is too long") ||
 		strings.Contains(message, "reduce the length of the messages")
 }
 
-func refusedContent(code, kind string) bool {
+func refusedContent(code, kind, message string) bool {
 	switch code {
 	case "content_filter", "content_policy_violation", "responsibleaipolicyviolation", "invalid_prompt", "moderation_blocked":
 		return true
 	}
-	return kind == "content_filter" || kind == "content_policy_violation"
+	return kind == "content_filter" || kind == "content_policy_violation" ||
+		strings.Contains(message, "blocked by content filtering policy")
 }
 
 func refusedKey(code, kind, message string) bool {
@@ -154,6 +161,9 @@ func (c Class) statusFor(upstream int) int {
 	case ModelUnknown:
 		return http.StatusNotFound
 	case Local:
+		if upstream == http.StatusGatewayTimeout { // the request's time is up
+			return upstream
+		}
 		return http.StatusServiceUnavailable
 	case ClientGone:
 		return statusClientClosedRequest

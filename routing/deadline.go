@@ -14,24 +14,31 @@ type deadline struct {
 	cancel context.CancelCauseFunc
 	cause  atomic.Pointer[error]
 	ends   time.Time
+	ended  *error
 }
 
-// newDeadline cancels when the attempt's whole time is up. Shorter waits follow
-// with await.
-func newDeadline(cancel context.CancelCauseFunc, ends time.Time) *deadline {
-	d := &deadline{cancel: cancel, ends: ends}
-	d.cause.Store(&errTotal)
-	d.timer = time.AfterFunc(time.Until(ends), d.expire)
+// newDeadline starts the first wait.
+func newDeadline(cancel context.CancelCauseFunc, waits waits, cause *error) *deadline {
+	d := &deadline{cancel: cancel, ends: waits.ends, ended: waits.ended}
+	wait, cause := d.capped(waits.first, cause)
+	d.cause.Store(cause)
+	d.timer = time.AfterFunc(wait, d.expire)
 	return d
+}
+
+// capped is a wait that does not outlast the attempt.
+func (d *deadline) capped(wait time.Duration, cause *error) (time.Duration, *error) {
+	if left := time.Until(d.ends); left < wait {
+		return left, d.ended
+	}
+	return wait, cause
 }
 
 func (d *deadline) expire() { d.cancel(*d.cause.Load()) }
 
 // await starts a new wait. One that has already expired stays expired.
 func (d *deadline) await(wait time.Duration, cause *error) {
-	if left := time.Until(d.ends); left < wait {
-		wait, cause = left, &errTotal
-	}
+	wait, cause = d.capped(wait, cause)
 	d.cause.Store(cause)
 	d.timer.Reset(wait)
 }

@@ -328,14 +328,15 @@ func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
 // others are left to try, one attempt may take half of what is left.
 func (t *turn) waits(now time.Time) waits {
 	timeouts := t.candidate.timeouts(t.model, Timeouts{})
-	left := max(t.walk.ends.Sub(now), 0)
-	if timeouts.Total > 0 {
-		left = min(left, timeouts.Total)
+	left, ended := max(t.walk.ends.Sub(now), 0), &errTotal
+	if timeouts.Total > 0 && timeouts.Total < left {
+		left, ended = timeouts.Total, &errAttempt
 	}
 	w := waits{
 		first: cmp.Or(timeouts.FirstContent, t.walk.router.timeouts.FirstContent),
 		idle:  cmp.Or(timeouts.Idle, t.walk.router.timeouts.Idle),
 		ends:  now.Add(left),
+		ended: ended,
 	}
 	if !t.walk.request.Stream {
 		w.first = cmp.Or(timeouts.FirstContent, left)
@@ -376,7 +377,7 @@ func (w *walk) failure(now time.Time) *Failure {
 	told := w.told
 	f.Class = told.class
 	f.Err = translate.Error{
-		Status:  told.class.statusFor(told.status),
+		Status:  told.class.statusFor(told.standsFor()),
 		Type:    told.err.Type,
 		Code:    told.err.Code,
 		Param:   told.err.Param,
@@ -390,10 +391,12 @@ func (w *walk) failure(now time.Time) *Failure {
 	case KeyDead:
 		// What the provider said may name the account, and is nothing that
 		// the caller could mend.
-		f.Err = translate.Error{Status: told.class.statusFor(told.status), Message: "the provider refused this gateway's key; its operator has been told by the log"}
+		f.Err = translate.Error{Status: told.class.statusFor(told.standsFor()), Message: "the provider refused this gateway's key; its operator has been told by the log"}
 	case Broken:
+		// What rests for a transient fault is asked again when nothing else is
+		// left, so a client need not wait that long.
 		f.Err.Type, f.Err.Code = "", ""
-		f.RetryAfter = max(f.RetryAfter, told.resetAfter)
+		f.RetryAfter = max(told.resetAfter, time.Second)
 	case ModelUnknown:
 		f.Err.Code = "model_not_found"
 	}

@@ -218,6 +218,10 @@ func (b *builder) candidate(route *Route) (*Candidate, error) {
 		transport: transport,
 		header:    newHeaderTemplate(route.Provider),
 	}
+	if route.Model != "*" {
+		c.model = route.UpstreamModel("")
+		c.quoted = quoted(c.model)
+	}
 	if c.endpoints, err = endpointsOf(route); err != nil {
 		return nil, err
 	}

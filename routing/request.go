@@ -27,6 +27,8 @@ type Request struct {
 	// Header holds the client's headers. Only those of an allow list go
 	// upstream, and never a credential.
 	Header http.Header
+	// Hop is how many gateways of this kind the request has passed before.
+	Hop int
 	// Beta says that the query held beta=true, which Anthropic's SDKs add to
 	// calls of their beta interfaces.
 	Beta bool

@@ -27,6 +27,21 @@ func ResetAfter(h http.Header, body []byte, now time.Time) (d time.Duration, ok 
 	if !ok {
 		d, ok = bodyReset(body, now)
 	}
+	return boundedReset(d, ok)
+}
+
+// recoveryAfter is [ResetAfter] for failures that met no limit. Headers about
+// limits come with every answer; how long a minute's tokens still last says
+// nothing about when a broken server is well again.
+func recoveryAfter(h http.Header, body []byte, now time.Time) (time.Duration, bool) {
+	d, ok := retryAfter(h, now)
+	if !ok {
+		d, ok = bodyReset(body, now)
+	}
+	return boundedReset(d, ok)
+}
+
+func boundedReset(d time.Duration, ok bool) (time.Duration, bool) {
 	if !ok {
 		return 0, false
 	}

@@ -77,8 +77,8 @@ var inherited = []struct {
 	// 0 where the inherited file had 60 seconds. Streams get that by default;
 	// in a file it would also bound answers that are not streamed, which take
 	// minutes.
-	timeout, cooldown         int
-	rules                     string
+	timeout, cooldown int
+	rules             string
 }{
 	{"openai", "https://api.openai.com/v1/chat/completions", "Authorization: Bearer {api_key}", "{PROVIDER}_API_KEY {PROVIDER}_API_KEY_{INDEX}", "openai", 0, 180, ""},
 	{"anthropic", "https://api.anthropic.com/v1/messages", "x-api-key: {api_key}", "{PROVIDER}_API_KEY {PROVIDER}_API_KEY_{INDEX}", "anthropic", 0, 180, ""},

@@ -27,7 +27,8 @@ type Stream struct {
 	watcher  *translate.Watcher
 	buffer   *[]byte
 	held     []byte        // read before the first content, not yet passed on
-	contents int           // of the watcher, when the idle timer was last set
+	rest     []byte        // the start of an event whose end has not been read yet
+	alive    int           // of the watcher, when the idle timer was last set
 	grace    time.Duration // the wait for the end that the timer now bounds; 0: the model still writes
 	atEnd    bool
 	readErr  error
@@ -49,8 +50,9 @@ const (
 	// model said why it stopped.
 	finishGrace = 2 * time.Second
 	// endGrace is the wait for EOF after the terminal event, so that the
-	// connection can be used again.
-	endGrace = time.Second
+	// connection can be used again. The client waits along, since its response
+	// ends only then; an upstream that means to end does so in the same breath.
+	endGrace = 100 * time.Millisecond
 )
 
 // openStream reads a stream up to its first content event. Until then nothing
@@ -100,6 +102,7 @@ func (s *Stream) awaitContent(response *http.Response) *failure {
 			s.hold(chunk)
 			return nil
 		}
+		s.rearm()
 		if err == io.EOF {
 			return broken(response, "the stream ended without content")
 		}
@@ -109,9 +112,9 @@ func (s *Stream) awaitContent(response *http.Response) *failure {
 			}
 			return broken(response, "reading the stream: "+scrub(describe(err), s.key))
 		}
-		s.hold(append([]byte(nil), chunk...))
-		if len(s.held) > maxHeld {
-			return broken(response, "the stream sent 1 MiB without content")
+		s.held = append(s.held, chunk...)
+		if unfinished := s.watcher.Unfinished(); len(s.held)-unfinished > maxHeld || unfinished > maxHeldEvent {
+			return broken(response, "the stream sent too much without content")
 		}
 	}
 }
@@ -146,26 +149,48 @@ func (s *Stream) notEvents(start []byte, response *http.Response) *failure {
 // Failure tells afterwards which it was. Another error means that the client
 // is gone.
 func (s *Stream) Next() ([]byte, error) {
-	if len(s.held) > 0 {
-		chunk := s.held
-		s.held = nil
-		return chunk, nil
-	}
-	if !s.atEnd {
-		n, err := s.body.Read(*s.buffer)
-		chunk := (*s.buffer)[:n]
-		s.watcher.Write(chunk)
-		if err != nil {
-			s.atEnd = true
-			s.readErr = err
-			s.watcher.Close()
+	for !s.atEnd || len(s.held) > 0 {
+		data := s.held
+		if len(data) > 0 {
+			s.held = nil
+		} else {
+			data = s.read()
 		}
-		if n > 0 {
-			s.rearm()
-			return s.withoutKey(chunk), nil
+		if data = s.wholeEvents(data); len(data) > 0 {
+			return s.withoutKey(data), nil
 		}
 	}
 	return s.finish()
+}
+
+// read returns what was left of an unfinished event and what comes next.
+func (s *Stream) read() []byte {
+	buffer := *s.buffer
+	left := copy(buffer, s.rest)
+	n, err := s.body.Read(buffer[left:])
+	s.watcher.Write(buffer[left : left+n])
+	if err != nil {
+		s.atEnd = true
+		s.readErr = err
+		s.watcher.Close()
+	} else {
+		s.rearm()
+	}
+	return buffer[:left+n]
+}
+
+// wholeEvents cuts data behind its last whole event and keeps the rest for the
+// next read, so that a stream that breaks in the middle of an event shows its
+// client none of it. An event that is too long for that passes as it comes.
+func (s *Stream) wholeEvents(data []byte) []byte {
+	unfinished := s.watcher.Unfinished()
+	if unfinished > len(data) || unfinished > streamBuffer/2 {
+		s.rest = nil
+		return data
+	}
+	whole := len(data) - unfinished
+	s.rest = data[whole:]
+	return data[:whole]
 }
 
 // rearm gives the stream its next deadline, if it has earned one: pings and
@@ -182,8 +207,8 @@ func (s *Stream) rearm() {
 			s.grace = finishGrace
 			s.deadline.await(finishGrace, &errGrace)
 		}
-	case s.watcher.Contents() > s.contents:
-		s.contents = s.watcher.Contents()
+	case s.watcher.Alive() > s.alive:
+		s.alive = s.watcher.Alive()
 		s.deadline.await(s.idle, &errIdle)
 	}
 }
@@ -206,13 +231,13 @@ func (s *Stream) finish() ([]byte, error) {
 	s.judged = true
 	cause := context.Cause(s.ctx)
 	if s.watcher.Complete() {
-		return nil, io.EOF
+		return s.last()
 	}
 	if e, failed := s.watcher.Failure(); failed {
 		// The upstream's own error event has passed; nothing to add.
 		e.Message = scrub(e.Message, s.key)
 		s.failure = &failure{class: Classify(http.StatusOK, e), status: http.StatusOK, err: e}
-		return nil, io.EOF
+		return s.last()
 	}
 	switch {
 	case cause != nil:
@@ -225,10 +250,25 @@ func (s *Stream) finish() ([]byte, error) {
 	if s.failure.class == ClientGone {
 		return nil, cause
 	}
+	if len(s.rest) > 0 {
+		s.watcher.DropUnfinished()
+	}
 	return s.watcher.AppendStreamError(nil, &translate.Error{
 		Status:  s.failure.class.statusFor(s.failure.status),
 		Message: s.failure.err.Message,
 	}), nil
+}
+
+// last returns what stands behind the last whole event, and the empty line that
+// ends it, should the upstream have ended without. The watcher understood that
+// event all the same; clients would not, and learn neither of success nor of
+// failure.
+func (s *Stream) last() ([]byte, error) {
+	end := s.watcher.AppendEventEnd(append([]byte(nil), s.rest...))
+	if len(end) == 0 {
+		return nil, io.EOF
+	}
+	return s.withoutKey(end), nil
 }
 
 // Failure tells why the stream did not end whole; ok is false when it did, or
@@ -250,5 +290,5 @@ func (s *Stream) Close() {
 	s.body.Close()
 	watchers.Put(s.watcher)
 	streamBuffers.Put(s.buffer)
-	s.watcher, s.buffer, s.held = nil, nil, nil
+	s.watcher, s.buffer, s.held, s.rest = nil, nil, nil, nil
 }

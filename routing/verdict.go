@@ -29,6 +29,11 @@ type verdict struct {
 // judge decides by the failure's class, unless the provider's file has a rule
 // for the status.
 func (t *turn) judge(f *failure) verdict {
+	if t.walk.request.Operation == translate.CountTokens && (f.class == RateLimited || f.class == Broken) {
+		// Providers limit counting apart from answering, and an estimate takes
+		// its place at once: no key rests for it.
+		return verdict{next: nextRoute}
+	}
 	config := &t.candidate.route.Provider.RequestConfig
 	if slices.Contains(config.RetryOnStatus, f.status) && t.repeats < config.Retries() {
 		t.repeats++

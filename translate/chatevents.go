@@ -8,9 +8,9 @@ type choices struct{ seen, stopped uint64 }
 
 func (c choices) finished() bool { return c.seen != 0 && c.seen == c.stopped }
 
-// bit returns the bit of a choice index. Indices that no vendor uses share
-// the last one.
-func (c choices) bit(index int64) uint64 {
+// choiceBit returns the bit of a choice index. Indices that no vendor uses
+// share the last one.
+func choiceBit(index int64) uint64 {
 	if index < 0 || index > 63 {
 		index = 63
 	}
@@ -21,8 +21,13 @@ func (c choices) bit(index int64) uint64 {
 func (w *Watcher) chatEvent(name, data []byte) {
 	var chunk chatChunk
 	chunk.read(parse(data))
-	if chunk.failed || !chunk.hasChoices && (string(name) == "error" || chunk.looksFailed) {
+	switch {
+	case chunk.failed, !chunk.hasChoices && string(name) == "error":
 		w.failWith(data)
+	case !chunk.hasChoices && chunk.hasCode: // DashScope's errors are flat
+		if e, ok := ParseError(data); ok {
+			w.fail(e)
+		}
 	}
 	if u, ok := chatUsage(chunk.usage); ok {
 		w.usage, w.usageKnown = u, true
@@ -48,10 +53,10 @@ type chatChunk struct {
 	hasContent bool
 	usage      gjson.Result
 
-	failed      bool // the chunk says so
-	looksFailed bool // it reads like an error, if it is nothing else
-	broke       bool // a finish_reason says so, see breakage
-	breakage    Error
+	failed   bool // the chunk says that it is an error
+	hasCode  bool // it has a code, as only errors do
+	broke    bool // a finish_reason tells of a failure
+	breakage Error
 
 	// Strings that change from chunk to chunk, for the pattern.
 	text, echo, padding gjson.Result
@@ -81,7 +86,7 @@ func (c *chatChunk) read(root gjson.Result) {
 		case "type", "object":
 			c.failed = c.failed || value.Str == "error"
 		case "code":
-			c.looksFailed = value.Type == gjson.String || value.Type == gjson.Number
+			c.hasCode = value.Type == gjson.String || value.Type == gjson.Number
 		case "obfuscation", "p": // OpenAI; Mistral
 			c.padding = value
 		}
@@ -119,7 +124,7 @@ func (c *chatChunk) readChoice(choice gjson.Result) {
 		}
 		return true
 	})
-	bit := c.choices.bit(index)
+	bit := choiceBit(index)
 	c.choices.seen |= bit
 	if stopped {
 		c.choices.stopped |= bit

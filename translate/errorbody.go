@@ -22,27 +22,29 @@ const (
 func ParseError(body []byte) (e Error, ok bool) {
 	body = trimmed(body[:min(len(body), maxErrorBody)])
 	root := parse(body)
-	if root.IsArray() { // Gemini's OpenAI surface wraps errors in a list.
-		root = root.Get("0")
+	if !root.IsObject() && !root.IsArray() {
+		return Error{Message: describePage(body)}, false
 	}
-	if root.IsObject() {
-		if e, ok = readError(root); ok {
-			return e, true
-		}
-		return Error{Message: "the upstream sent JSON that is no known error"}, false
+	if e, ok = readError(unwrapped(root)); !ok {
+		e = Error{Message: "the upstream sent JSON that is no known error"}
 	}
-	return Error{Message: describePage(body)}, false
+	return e, ok
 }
 
 // ErrorInAnswer reports an error inside the body of an answer with a good
 // status, which several vendors send. "error": null is healthy. The error's
 // Status is never 0: 502 when the body names none.
 func ErrorInAnswer(p Protocol, body []byte) (Error, bool) {
-	root := parse(trimmed(body))
+	return errorInAnswer(p, unwrapped(parse(trimmed(body))))
+}
+
+// unwrapped returns the first element of a list, in which Gemini's OpenAI
+// surface wraps errors, and anything else as it is.
+func unwrapped(root gjson.Result) gjson.Result {
 	if root.IsArray() {
-		root = root.Get("0")
+		return root.Get("0")
 	}
-	return errorInAnswer(p, root)
+	return root
 }
 
 func errorInAnswer(p Protocol, root gjson.Result) (Error, bool) {

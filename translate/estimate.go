@@ -339,7 +339,8 @@ func fileSize(raw []byte) int64 {
 			return imageCost
 		}
 		// Larger images are scaled down to about this many tokens first.
-		return min(imageCost, int64(width)*int64(height)*100/750)
+		const most = 1 << 15
+		return min(imageCost, int64(min(width, most))*int64(min(height, most))*100/750)
 	case pdfFile:
 		return imageCost * int64(1+len(raw)/pageBytes)
 	}

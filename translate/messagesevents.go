@@ -5,6 +5,7 @@ import "github.com/tidwall/gjson"
 // messagesEvent interprets an event of Anthropic's Messages.
 func (w *Watcher) messagesEvent(name, data []byte) {
 	if string(name) == "ping" {
+		w.ping()
 		return // as the SDKs do, whatever its data
 	}
 	root := parse(data)
@@ -15,7 +16,9 @@ func (w *Watcher) messagesEvent(name, data []byte) {
 			w.pattern.learn(data, text)
 		}
 	case "content_block_start":
-		if startsWithContent(root.Get("content_block")) {
+		block := root.Get("content_block")
+		w.thinking = block.Get("type").Str == "thinking"
+		if startsWithContent(block) {
 			w.contents++
 		}
 	case "message_start":
@@ -34,11 +37,20 @@ func (w *Watcher) messagesEvent(name, data []byte) {
 		w.ended, w.whole = true, true
 	case "error":
 		w.failWith(data)
-	case "ping", "content_block_stop":
+	case "ping":
+		w.ping()
+	case "content_block_stop":
+		w.thinking = false
 	default:
 		if isError(root.Get("error")) {
 			w.failWith(data)
 		}
+	}
+}
+
+func (w *Watcher) ping() {
+	if w.thinking {
+		w.hiddenThoughts++
 	}
 }
 

@@ -20,7 +20,7 @@ func CompleteToolResults(p Protocol, body []byte) (repaired []byte, changed bool
 	if !turns.IsArray() {
 		return body, false
 	}
-	r := repair{protocol: p}
+	r := repair{protocol: p, slot: -1}
 	turns.ForEach(func(_, turn gjson.Result) bool {
 		r.turn(turn)
 		return true
@@ -39,7 +39,8 @@ func CompleteToolResults(p Protocol, body []byte) (repaired []byte, changed bool
 
 // toolCall is a call as its result has to name it.
 type toolCall struct {
-	id     string // raw JSON
+	id     string
+	raw    string // the id as the body writes it
 	result string // Responses: the type of the item that answers it
 }
 
@@ -48,11 +49,15 @@ type repair struct {
 	protocol Protocol
 	out      []byte
 	pending  []toolCall // calls without a result, in order
+	slot     int        // Messages: where in out their results belong; -1: at the end
 	changed  bool
 }
 
 func (r *repair) turn(turn gjson.Result) {
 	calls, results := r.idsIn(turn)
+	if r.protocol == Messages {
+		r.changeSides(turn.Get("role").Str == "assistant")
+	}
 	r.pending = slices.DeleteFunc(r.pending, func(call toolCall) bool { return slices.Contains(results, call.id) })
 	if r.endsResults(turn, results) {
 		r.flush()
@@ -61,9 +66,21 @@ func (r *repair) turn(turn gjson.Result) {
 	r.pending = append(r.pending, calls...)
 }
 
+// changeSides tells whose turn comes. In Messages neighbouring turns of a role
+// count as one, and results have to stand first in the user's: what is missing
+// is known when the model speaks again, but belongs before what the user said.
+func (r *repair) changeSides(model bool) {
+	switch {
+	case model && r.slot >= 0:
+		r.flush()
+		r.slot = -1
+	case !model && r.slot < 0:
+		r.slot = len(r.out)
+	}
+}
+
 // endsResults reports whether results that are still missing have to stand
-// before this turn. In Messages all of them belong into the turn after the
-// calls, and neighbouring turns of a role count as one.
+// before this turn.
 func (r *repair) endsResults(turn gjson.Result, results []string) bool {
 	switch r.protocol {
 	case Chat:
@@ -73,7 +90,7 @@ func (r *repair) endsResults(turn gjson.Result, results []string) bool {
 		kind := turn.Get("type").Str
 		return kind == "" || kind == "message"
 	}
-	return true
+	return false
 }
 
 // flush writes an empty result for each pending call.
@@ -85,18 +102,18 @@ func (r *repair) flush() {
 	switch r.protocol {
 	case Chat:
 		for _, call := range r.pending {
-			r.add(`{"role":"tool","tool_call_id":` + call.id + `,"content":""}`)
+			r.add(`{"role":"tool","tool_call_id":` + call.raw + `,"content":""}`)
 		}
 	case Responses:
 		for _, call := range r.pending {
-			r.add(`{"type":"` + call.result + `","call_id":` + call.id + `,"output":""}`)
+			r.add(`{"type":"` + call.result + `","call_id":` + call.raw + `,"output":""}`)
 		}
 	case Messages:
 		blocks := make([]string, len(r.pending))
 		for i, call := range r.pending {
-			blocks[i] = `{"type":"tool_result","tool_use_id":` + call.id + `,"content":""}`
+			blocks[i] = `{"type":"tool_result","tool_use_id":` + call.raw + `,"content":""}`
 		}
-		r.add(`{"role":"user","content":[` + strings.Join(blocks, ",") + `]}`)
+		r.insert(`{"role":"user","content":[` + strings.Join(blocks, ",") + `]}`)
 	}
 	r.pending = nil
 }
@@ -108,31 +125,50 @@ func (r *repair) add(turn string) {
 	r.out = append(r.out, turn...)
 }
 
-// idsIn finds the calls that a turn makes and the results that it brings.
+// insert is add at the slot. A model's turn, with the calls, always stands
+// before it.
+func (r *repair) insert(turn string) {
+	if r.slot < 0 {
+		r.add(turn)
+		return
+	}
+	r.out = slices.Insert(r.out, r.slot, []byte(","+turn)...)
+}
+
+// idsIn finds the calls that a turn makes and the results that it brings. A call
+// without an id cannot be answered.
 func (r *repair) idsIn(turn gjson.Result) (calls []toolCall, results []string) {
+	called := func(id gjson.Result, result string) {
+		if id.Exists() {
+			calls = append(calls, toolCall{id.String(), id.Raw, result})
+		}
+	}
 	switch r.protocol {
 	case Chat:
-		turn.Get("tool_calls").ForEach(func(_, call gjson.Result) bool {
-			calls = append(calls, toolCall{id: call.Get("id").Raw})
-			return true
-		})
-		if turn.Get("role").Str == "tool" {
-			results = append(results, turn.Get("tool_call_id").Raw)
+		switch turn.Get("role").Str {
+		case "assistant":
+			turn.Get("tool_calls").ForEach(func(_, call gjson.Result) bool {
+				called(call.Get("id"), "")
+				return true
+			})
+		case "tool":
+			results = append(results, turn.Get("tool_call_id").String())
 		}
 	case Responses:
-		switch turn.Get("type").Str {
+		switch kind := turn.Get("type").Str; kind {
 		case "function_call", "custom_tool_call":
-			calls = append(calls, toolCall{turn.Get("call_id").Raw, turn.Get("type").Str + "_output"})
+			called(turn.Get("call_id"), kind+"_output")
 		case "function_call_output", "custom_tool_call_output":
-			results = append(results, turn.Get("call_id").Raw)
+			results = append(results, turn.Get("call_id").String())
 		}
 	case Messages:
+		model := turn.Get("role").Str == "assistant"
 		turn.Get("content").ForEach(func(_, block gjson.Result) bool {
-			switch block.Get("type").Str {
-			case "tool_use":
-				calls = append(calls, toolCall{id: block.Get("id").Raw})
-			case "tool_result":
-				results = append(results, block.Get("tool_use_id").Raw)
+			switch kind := block.Get("type").Str; {
+			case kind == "tool_use" && model:
+				called(block.Get("id"), "")
+			case kind == "tool_result":
+				results = append(results, block.Get("tool_use_id").String())
 			}
 			return true
 		})

@@ -1,8 +1,6 @@
 package translate
 
 import (
-	"net/http"
-
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
@@ -92,5 +90,5 @@ func required(o *strictjson.Object, field string) *Error {
 }
 
 func badField(field, problem string) *Error {
-	return &Error{Status: http.StatusBadRequest, Param: field, Message: field + ": " + problem}
+	return &Error{Status: 400, Param: field, Message: field + ": " + problem}
 }

@@ -9,11 +9,13 @@ import "strconv"
 // that the error is an event of its own. Clients then meet half an event:
 // those of Messages pass over it, those of the OpenAI protocols refuse it as
 // the malformed JSON it is, which ends the stream with an error too, if a less
-// telling one. A relay that holds back [Watcher.Unfinished] bytes spares them
-// that.
+// telling one. A relay that holds back [Watcher.Unfinished] bytes, and then
+// calls [Watcher.DropUnfinished], spares them that.
 func (w *Watcher) AppendStreamError(dst []byte, e *Error) []byte {
 	w.Close()
-	dst = w.appendEventEnd(dst)
+	if !w.dropped {
+		dst = w.appendEventEnd(dst)
+	}
 	switch w.protocol {
 	case Messages:
 		dst = append(dst, "event: error\ndata: "...)
@@ -26,6 +28,16 @@ func (w *Watcher) AppendStreamError(dst []byte, e *Error) []byte {
 		dst = AppendError(dst, Chat, e, "")
 	}
 	return append(dst, "\n\n"...)
+}
+
+// AppendEventEnd appends, after Close, the empty line that the last event lacks:
+// one that was whole but for it has been read, though clients pass over it. An
+// event that was cut stays as it is.
+func (w *Watcher) AppendEventEnd(dst []byte) []byte {
+	if w.broken || w.reader.unfinished == 0 {
+		return dst
+	}
+	return w.appendEventEnd(dst)
 }
 
 // appendEventEnd ends the line and the event in which the stream broke, if it

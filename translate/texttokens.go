@@ -9,8 +9,8 @@ import (
 // signs. What each costs on average, in hundredths of a token; fitted to
 // Claude's counts of English prose, JSON and code.
 const (
-	wordCost     = 85 // a word of up to freeLetters letters, with the space before it
-	letterCost   = 14 // each letter beyond those
+	wordCost     = 100 // a word of up to freeLetters letters, with the space before it
+	letterCost   = 16  // each letter beyond those
 	freeLetters  = 5
 	digitsCost   = 70 // a group of digits
 	digitCost    = 30 // each digit

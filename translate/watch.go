@@ -20,14 +20,19 @@ type Watcher struct {
 	reader   eventReader
 	pattern  pattern
 	broken   bool // the stream was closed inside of an event
+	dropped  bool // the event in which it was closed has not been passed on
 
 	events   int
 	contents int
 	ended    bool
 	whole    bool // it ended well, as its protocol says
 	stopped  bool // Messages: the model said why it stopped writing
-	failed   bool
-	failure  Error
+	thinking bool // Messages: a thinking block is open
+
+	hiddenThoughts int // Messages: pings inside of thinking blocks
+
+	failed  bool
+	failure Error
 
 	usage      Usage // Chat and Responses
 	usageKnown bool
@@ -134,6 +139,11 @@ func (w *Watcher) failWith(data []byte) {
 // when a stream is committed and whether it is alive.
 func (w *Watcher) Contents() int { return w.contents }
 
+// Alive returns how often the stream has shown that its model is at work. It
+// grows with Contents, and with pings inside of a thinking block: a model that
+// is told not to show its thinking may have nothing else to say for minutes.
+func (w *Watcher) Alive() int { return w.contents + w.hiddenThoughts }
+
 // Events returns how many events there were, of any kind.
 func (w *Watcher) Events() int { return w.events }
 
@@ -175,6 +185,10 @@ func (w *Watcher) Usage() (Usage, bool) {
 // Unfinished returns how many bytes have passed since the last event ended. A
 // relay that holds these back never shows its client half an event.
 func (w *Watcher) Unfinished() int { return w.reader.unfinished }
+
+// DropUnfinished tells w that the bytes of Unfinished have been held back and
+// will not be passed on, so that nothing has to be ended before an error.
+func (w *Watcher) DropUnfinished() { w.reader.unfinished, w.dropped = 0, true }
 
 // kindOf returns what kind an event is: its data says so, or else its name.
 func kindOf(name []byte, kind gjson.Result) string {

@@ -28,11 +28,11 @@ func fill(body, model string, stream bool) string {
 	return strings.NewReplacer("%MODEL%", model, "%STREAM%", strconv.FormatBool(stream)).Replace(body)
 }
 
-func benchmark(b *testing.B, model string, stream bool) {
+func benchmark(b *testing.B, model string, stream bool, ballast int) {
 	for _, api := range bodies {
 		b.Run(api.name, func(b *testing.B) {
 			p := New(Config{})
-			body := fill(api.body, model, stream)
+			body := strings.Replace(fill(api.body, model, stream), "Hello", "Hello"+strings.Repeat(" there", ballast/6), 1)
 			r, err := http.NewRequest(http.MethodPost, api.path, nil)
 			if err != nil {
 				b.Fatal(err)
@@ -49,7 +49,11 @@ func benchmark(b *testing.B, model string, stream bool) {
 }
 
 // A plain whole answer is meant to cost less than 20 µs.
-func BenchmarkWholeAnswer(b *testing.B) { benchmark(b, "demo", false) }
+func BenchmarkWholeAnswer(b *testing.B) { benchmark(b, "demo", false, 0) }
 
 // A thousand events: the time per event is a thousandth of what is printed.
-func BenchmarkThousandEvents(b *testing.B) { benchmark(b, "demo-bench-1000", true) }
+func BenchmarkThousandEvents(b *testing.B) { benchmark(b, "demo-bench-1000", true, 0) }
+
+// What a request of 120 KB costs, read and hardly read.
+func BenchmarkLargeRequest(b *testing.B)      { benchmark(b, "demo", false, 120_000) }
+func BenchmarkLargeBenchRequest(b *testing.B) { benchmark(b, "demo-bench-1", false, 120_000) }

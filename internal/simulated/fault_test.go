@@ -242,6 +242,38 @@ func TestSlowAnswersTakeExactlyTheirTime(t *testing.T) {
 	}
 }
 
+// steps is a ResponseWriter that notes what is done with it.
+type steps struct {
+	discard
+	done []string
+}
+
+func (s *steps) Write(b []byte) (int, error) {
+	s.done = append(s.done, string(b))
+	return len(b), nil
+}
+
+func (s *steps) FlushError() error {
+	s.done = append(s.done, "flush")
+	return nil
+}
+
+func TestEveryEventIsWrittenAndFlushedAlone(t *testing.T) {
+	for _, api := range bodies {
+		w := &steps{discard: discard{header: make(http.Header)}}
+		r := httptest.NewRequest(http.MethodPost, api.path, strings.NewReader(fill(api.body, "demo-thinking", true)))
+		New(Config{}).ServeHTTP(w, r)
+		if len(w.done) < 20 || len(w.done)%2 != 0 {
+			t.Fatalf("%s: %d steps", api.name, len(w.done))
+		}
+		for i := 0; i < len(w.done); i += 2 {
+			if event := w.done[i]; strings.Index(event, "\n\n") != len(event)-2 || w.done[i+1] != "flush" {
+				t.Errorf("%s: step %d writes %q, then %q", api.name, i, event, w.done[i+1])
+			}
+		}
+	}
+}
+
 func TestASilentStreamSaysNothingButKeepAlives(t *testing.T) {
 	for _, api := range bodies {
 		w, took, aborted := clocked(t, api.path, fill(api.body, "demo-silent-2000", true), 9*time.Second)

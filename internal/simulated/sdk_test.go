@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"net/http/httptest"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
@@ -338,97 +336,4 @@ func askMessages(t *testing.T, url string, a asked) said {
 	checkUsage(t, message.Usage.InputTokens, message.Usage.OutputTokens)
 	out.reasons = message.Usage.OutputTokensDetails.ThinkingTokens > 0
 	return out
-}
-
-func TestCountTokensAgreesWithTheUsageOfTheAnswer(t *testing.T) {
-	server := httptest.NewServer(New(Config{}))
-	defer server.Close()
-	client := anthropicClient(server.URL)
-	turns := []anthropic.MessageParam{
-		anthropic.NewUserMessage(anthropic.NewTextBlock(prompt), anthropic.NewImageBlockBase64("image/png", strings.Repeat("A", 100_000))),
-	}
-	count, err := client.Messages.CountTokens(context.Background(), anthropic.MessageCountTokensParams{
-		Model: "demo", Messages: turns,
-		System: anthropic.MessageCountTokensParamsSystemUnion{OfTextBlockArray: []anthropic.TextBlockParam{{Text: "Be brief."}}},
-		Tools: []anthropic.MessageCountTokensToolUnionParam{
-			{OfTool: &anthropic.ToolParam{Name: "clock", InputSchema: anthropic.ToolInputSchemaParam{}}},
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	message, err := client.Messages.New(context.Background(), anthropic.MessageNewParams{
-		Model: "demo", Messages: turns, MaxTokens: 100,
-		System: []anthropic.TextBlockParam{{Text: "Be brief."}},
-		Tools: []anthropic.ToolUnionParam{
-			{OfTool: &anthropic.ToolParam{Name: "clock", InputSchema: anthropic.ToolInputSchemaParam{}}},
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if count.InputTokens != message.Usage.InputTokens {
-		t.Errorf("count_tokens says %d, the answer says %d", count.InputTokens, message.Usage.InputTokens)
-	}
-	if n := count.InputTokens; n < mediaTokens || n > mediaTokens+200 {
-		t.Errorf("a short text and a large image are %d tokens, want about %d", n, mediaTokens+50)
-	}
-}
-
-func TestEmbeddingsOfSimilarTextsAreNear(t *testing.T) {
-	server := httptest.NewServer(New(Config{}))
-	defer server.Close()
-	client := openAI(server.URL)
-	for _, format := range []openai.EmbeddingNewParamsEncodingFormat{"float", ""} {
-		got, err := client.Embeddings.New(context.Background(), openai.EmbeddingNewParams{
-			Model: "demo", Dimensions: openai.Int(64), EncodingFormat: format,
-			Input: openai.EmbeddingNewParamsInputUnion{OfArrayOfStrings: []string{"the cat sat on the mat", "a cat sat on a mat", "quarterly revenue forecast"}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(got.Data) != 3 || len(got.Data[2].Embedding) != 64 || got.Data[2].Index != 2 || got.Usage.PromptTokens == 0 {
-			t.Fatalf("got %s", got.RawJSON())
-		}
-		near := dot(got.Data[0].Embedding, got.Data[1].Embedding)
-		far := dot(got.Data[0].Embedding, got.Data[2].Embedding)
-		if one := dot(got.Data[0].Embedding, got.Data[0].Embedding); math.Abs(one-1) > 1e-6 || near <= far {
-			t.Errorf("length² %v, similar texts %v, others %v", one, near, far)
-		}
-	}
-}
-
-func dot(a, b []float64) (sum float64) {
-	for i := range a {
-		sum += a[i] * b[i]
-	}
-	return sum
-}
-
-func TestModelsAreListedInBothShapes(t *testing.T) {
-	server := httptest.NewServer(New(Config{Models: []string{"demo", "vendor/models/large"}}))
-	defer server.Close()
-	oai, ant := openAI(server.URL), anthropicClient(server.URL)
-	want := []string{"demo", "vendor/models/large"}
-
-	var names []string
-	for list := oai.Models.ListAutoPaging(context.Background()); list.Next(); {
-		names = append(names, list.Current().ID)
-	}
-	if !slices.Equal(names, want) {
-		t.Errorf("OpenAI's list is %q, want %q", names, want)
-	}
-	names = nil
-	for list := ant.Models.ListAutoPaging(context.Background(), anthropic.ModelListParams{}); list.Next(); {
-		names = append(names, list.Current().ID)
-	}
-	if !slices.Equal(names, want) {
-		t.Errorf("Anthropic's list is %q, want %q", names, want)
-	}
-	if m, err := oai.Models.Get(context.Background(), "vendor/models/large"); err != nil || m.ID != "vendor/models/large" {
-		t.Errorf("Get = %v, %v", m, err)
-	}
-	if _, err := ant.Models.Get(context.Background(), "demo-nonsense", anthropic.ModelGetParams{}); err == nil || !strings.Contains(err.Error(), "not_found_error") {
-		t.Errorf("Get of an unknown model = %v, want a not_found_error", err)
-	}
 }

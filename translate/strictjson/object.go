@@ -14,6 +14,10 @@ import "math"
 // The root counts as the first level.
 const MaxDepth = 128
 
+// maxMembers is how many members one object of a client's document may have. A
+// body of nothing but tiny members would take ten times its size to index.
+const maxMembers = 100_000
+
 // maxKept is the size in bytes up to which a reused Object keeps each of its
 // tables, so that one hostile document does not stay in memory for good.
 const maxKept = 64 << 10
@@ -52,9 +56,10 @@ type Object struct {
 // Parse checks and indexes doc, which must be one JSON object by RFC 8259 in
 // UTF-8. It refuses, beyond what the grammar forbids: member names that occur
 // twice in one object at any depth (compared after decoding their escapes),
-// escapes of lone surrogates, more than MaxDepth levels, numbers written with
-// more than 1,000 bytes or beyond the range of a float64, and a byte order
-// mark. The error is an *Error; the Object is empty after it.
+// escapes of lone surrogates, more than MaxDepth levels, more than 100,000
+// members in one object, numbers written with more than 1,000 bytes or beyond
+// the range of a float64, and a byte order mark. The error is an *Error; the
+// Object is empty after it.
 //
 // The Object keeps a reference to doc, which must not change while it is used.
 func (o *Object) Parse(doc []byte) error {

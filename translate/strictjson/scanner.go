@@ -115,7 +115,10 @@ func (s *scanner) object(i, depth int) (int, *Error) {
 	if i = skipSpace(doc, i+1); i < len(doc) && doc[i] == '}' {
 		return i + 1, nil
 	}
-	for {
+	for count := 0; ; count++ {
+		if count == maxMembers && s.strict {
+			return 0, &Error{Offset: i, Reason: "more than 100000 members in one object"}
+		}
 		var m Member
 		var err *Error
 		if i, err = s.name(i, opened, &m); err != nil {

@@ -24,16 +24,6 @@ func specials(w uint64) uint64 {
 	return (w | ^(notQuoteOrControl & notBackslash)) & highBits
 }
 
-// commonEscapes reports whether all special bytes of w, which m marks, belong to
-// escapes that end within w and are \n, \t or \".
-func commonEscapes(w, m uint64) bool {
-	low := w &^ highBits
-	backslashes := m &^ ((low ^ '\\'*ones) + 0x7F*ones)
-	letters := backslashes << 8
-	others := ((low ^ 'n'*ones) + 0x7F*ones) & ((low ^ 't'*ones) + 0x7F*ones) & ((low ^ '"'*ones) + 0x7F*ones)
-	return m&^letters == backslashes && letters&others == 0 && int64(backslashes) >= 0
-}
-
 // text scans the string whose opening quote is at i. It returns the offset
 // after the closing quote, and whether the string has escapes.
 //
@@ -45,15 +35,11 @@ func (s *scanner) text(i int) (end int, escaped bool, err *Error) {
 	i++
 words:
 	for i+8 <= len(doc) {
-		w := binary.LittleEndian.Uint64(doc[i:])
-		m := specials(w)
+		m := specials(binary.LittleEndian.Uint64(doc[i:]))
 		next := i + 8
+		// The loop below would do without this test, but the processor
+		// predicts the two apart: a third faster where escapes abound.
 		if m == 0 {
-			i = next
-			continue
-		}
-		if w&highBits == 0 && commonEscapes(w, m) {
-			escaped = true
 			i = next
 			continue
 		}

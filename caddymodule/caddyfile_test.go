@@ -1,0 +1,224 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+var updateAdapt = flag.Bool("update-adapt", false, "rewrite the JSON of testdata/adapt")
+
+const adaptSeparator = "----------\n"
+
+// Each file holds a Caddyfile and the JSON that it stands for.
+func TestCaddyfilesAdaptToTheirJSON(t *testing.T) {
+	t.Setenv("LLM_CONFIG", "")
+	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			site, want, found := strings.Cut(string(text), adaptSeparator)
+			if !found {
+				t.Fatal("the file has no separator")
+			}
+			config, err := adapt(site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			if err := json.Indent(&got, config, "", "\t"); err != nil {
+				t.Fatal(err)
+			}
+			got.WriteByte('\n')
+			if *updateAdapt {
+				if err := os.WriteFile(file, []byte(site+adaptSeparator+got.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			} else if got.String() != want {
+				t.Errorf("JSON differs; run with -update-adapt and look at the difference. Got:\n%s", got.String())
+			}
+		})
+	}
+}
+
+func TestCaddyfileMistakesAreNamedWithTheirLine(t *testing.T) {
+	const canary = "sk-canary-qzxw"
+	for _, tc := range []struct{ block, want string }{
+		{"llm_proxy surplus", "wrong argument count or unexpected line ending after 'surplus'"},
+		{"warp 9", "unrecognized subdirective 'warp'"},
+		{"provider config", "unrecognized subdirective 'provider'"},
+		{"providers", "after 'providers'"},
+		{"providers a b", "after 'b'"},
+		{"providers a {\n\tb\n}", "unrecognized subdirective '{'"},
+		{"models", "after 'models'"},
+		{"models a b", "after 'b'"},
+		{"client_key", "client_key takes a name and a key"},
+		{"client_key " + canary, "client_key takes a name and a key"},
+		{"client_key a b " + canary, "client_key takes a name and a key"},
+		{"client_key a " + canary + " {\n\tbudget 5\n}", "'{'"},
+		{"allow_anonymous yes", "after 'yes'"},
+		{"cooldown", "after 'cooldown'"},
+		{"cooldown 5m 6m", "after '6m'"},
+		{"cooldown soon", "cooldown: 'soon' is no duration; write e.g. 30s or 5m"},
+		{"cooldown -5", "cooldown: '-5' is no duration"},
+		{"cooldown -5s", "cooldown: must not be negative"},
+		{"cooldown 99999999999", "cooldown: '99999999999' is no duration"},
+		{"max_attempts", "after 'max_attempts'"},
+		{"max_attempts many", "max_attempts: 'many' is no number above 0"},
+		{"max_attempts 0", "max_attempts: '0' is no number above 0"},
+		{"max_attempts -1", "max_attempts: '-1' is no number above 0"},
+		{"max_attempts 1.5", "max_attempts: '1.5' is no number above 0"},
+		{"max_attempts 1 2", "after '2'"},
+		{"max_body", "after 'max_body'"},
+		{"max_body big", "max_body: 'big' is no size; write e.g. 32MiB"},
+		{"max_body 0", "max_body: '0' is no size"},
+		{"max_body -1MiB", "max_body: '-1MiB' is no size"},
+		{"max_body 9999PB", "max_body: '9999PB' is no size"},
+		{"timeouts 5s", "after '5s'"},
+		{"timeouts {\n\tread 5s\n}", "unrecognized timeout 'read'; the timeouts are connect, first_content, idle and total"},
+		{"timeouts {\n\tidle\n}", "after 'idle'"},
+		{"timeouts {\n\tidle 5s 6s\n}", "after '6s'"},
+		{"timeouts {\n\tidle 5\n}", "idle: '5' is no duration"},
+		{"timeouts {\n\ttotal -5s\n}", "total: must not be negative"},
+		{"timeouts {\n\tconnect 0\n}", "a timeout of 0 would fail every request"},
+		{"transport", "after 'transport'"},
+		{"transport http\ntransport http", "transport is written twice"},
+		{"transport carrier_pigeon", "module not registered: http.reverse_proxy.transport.carrier_pigeon"},
+		{"transport http {\n\twings 2\n}", "unrecognized subdirective wings"},
+		{"transport http {\n\tdial_timeout soon\n}", "bad timeout value"},
+	} {
+		site := ":8080 {\n\tllm_proxy {\n" + tc.block + "\n}\n}\n"
+		line := 3 + strings.Count(strings.TrimSuffix(tc.block, "\n}"), "\n")
+		if strings.HasPrefix(tc.block, "llm_proxy") {
+			site, line = ":8080 {\n\t"+tc.block+"\n}\n", 2
+		}
+		if strings.HasSuffix(tc.want, "'{'") {
+			line = 3 // where the block opens
+		}
+		_, err := adapt(site)
+		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), fmt.Sprintf("Caddyfile:%d", line)) {
+			t.Errorf("%q: error is %v, want %q at Caddyfile:%d", tc.block, err, tc.want, line)
+		} else if strings.Contains(err.Error(), canary) {
+			t.Errorf("%q: the error tells the key: %v", tc.block, err)
+		}
+	}
+}
+
+// withHandler is a Caddy configuration of one site with one handler.
+func withHandler(handler string) string {
+	return `{"admin":{"disabled":true},"apps":{"http":{"servers":{"s":{"listen":["127.0.0.1:9083"],"routes":[{"handle":[` + handler + `]}]}}}}}`
+}
+
+func TestJSONMistakesAreErrorsThatNameTheField(t *testing.T) {
+	t.Setenv("CLIENT_API_KEY", "")
+	t.Setenv("REQUIRE_CLIENT_API_KEY", "")
+	dir := t.TempDir()
+	g := &gateway{t: t, dir: dir}
+	g.write("providers", "p", provider("p", "http://127.0.0.1:1", ""))
+	g.write("models", "m", model("m", "", "p/x"))
+	handler := func(members string) string {
+		return fmt.Sprintf(`{"handler":"llm_proxy","providers":%q,"models":%q%s}`, filepath.Join(dir, "providers"), filepath.Join(dir, "models"), members)
+	}
+	load := func(handler string) error {
+		var config caddy.Config
+		if err := caddy.StrictUnmarshalJSON([]byte(withHandler(handler)), &config); err != nil {
+			return err
+		}
+		return caddy.Validate(&config)
+	}
+	for _, good := range []string{
+		"", `,"cooldown":0`, `,"cooldown":"5m"`, `,"max_body":"1MiB"`, `,"max_body":1000`, `,"timeouts":{"idle":"30s"}`, `,"max_attempts":1`,
+		`,"transport":{"protocol":"http","dial_timeout":"1s"}`,
+	} {
+		if err := load(handler(good)); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, tc := range []struct{ members, want string }{
+		{`,"confg_dir":"x"`, `unknown field "confg_dir"`},
+		{`,"timeouts":{"read":"5s"}`, `unknown field "read"`},
+		{`,"client_keys":[{"nam":"x"}]`, `unknown field "nam"`},
+		{`,"cooldown":-1`, "cooldown: must not be negative"},
+		{`,"max_attempts":-1`, "max_attempts: must be at least 1"},
+		{`,"timeouts":{"idle":-1}`, "timeouts: idle must not be negative"},
+		{`,"max_body":"big"`, "big is no size"},
+		{`,"max_body":-1`, "-1 is no size"},
+		{`,"max_body":null`, "null is no size"},
+		{`,"client_keys":[{"name":"x"}]`, `"x": key is empty`},
+		{`,"client_keys":[{"key":"x"}]`, "name is empty"},
+		{`,"transport":{"protocol":"pigeon"}`, "http.reverse_proxy.transport.pigeon"},
+		{`,"transport":{}`, "http.reverse_proxy.transport."},
+		{`,"transport":{"protocol":"http","wings":2}`, `unknown field "wings"`},
+	} {
+		if err := load(handler(tc.members)); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error is %v, want %q", tc.members, err, tc.want)
+		}
+	}
+	t.Setenv("KEY_COOLDOWN_SECONDS", "soon")
+	if err := load(handler("")); err == nil || !strings.Contains(err.Error(), `KEY_COOLDOWN_SECONDS: "soon" is not a whole number of seconds`) {
+		t.Errorf("KEY_COOLDOWN_SECONDS=soon: error is %v", err)
+	}
+	for _, seconds := range []string{"0", "-1", "60"} {
+		t.Setenv("KEY_COOLDOWN_SECONDS", seconds)
+		if err := load(handler("")); err != nil {
+			t.Errorf("KEY_COOLDOWN_SECONDS=%s: %v", seconds, err)
+		}
+	}
+	t.Setenv("KEY_COOLDOWN_SECONDS", "soon")
+	if err := load(handler(`,"cooldown":"5m"`)); err != nil {
+		t.Errorf("the environment counts where the configuration has a cooldown: %v", err)
+	}
+}
+
+func TestDefaultsAreThoseOfTheManual(t *testing.T) {
+	t.Setenv("KEY_COOLDOWN_SECONDS", "")
+	h := new(Handler)
+	if err := h.setDefaults(); err != nil {
+		t.Fatal(err)
+	}
+	if h.Providers != "config/providers" || h.Models != "config/models" || time.Duration(*h.Cooldown) != 5*time.Minute || h.MaxAttempts != 8 || h.MaxBody != 32<<20 {
+		t.Errorf("defaults are %+v", h)
+	}
+	want := Timeouts{Connect: caddy.Duration(5 * time.Second), FirstContent: caddy.Duration(time.Minute), Idle: caddy.Duration(time.Minute), Total: caddy.Duration(10 * time.Minute)}
+	if *h.Timeouts != want {
+		t.Errorf("timeouts are %+v, want %+v", *h.Timeouts, want)
+	}
+}
+
+// FuzzCaddyfile wants every block to be read or refused with a place.
+func FuzzCaddyfile(f *testing.F) {
+	for _, block := range []string{
+		"llm_proxy {\n\tcooldown 5\n}", "llm_proxy {\n\tcooldown\n}", "llm_proxy {\n\ttimeouts {\n\t\tidle 5s\n\t}\n}", "llm_proxy x {\n}",
+		"llm_proxy {\n\tclient_key a {$B\n}", "llm_proxy {\n\tcooldown a b c\n\tmax_body 1MiB\n}",
+	} {
+		f.Add(block)
+	}
+	f.Fuzz(func(t *testing.T, block string) {
+		tokens, err := caddyfile.Tokenize([]byte(block), "Caddyfile")
+		if err != nil || len(tokens) == 0 {
+			return
+		}
+		h := new(Handler)
+		if err := h.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens)); err != nil && !strings.Contains(err.Error(), "Caddyfile:") {
+			t.Errorf("%q: %v has no place", block, err)
+		}
+		if _, err := json.Marshal(h); err != nil {
+			t.Errorf("%q: %v", block, err)
+		}
+	})
+}

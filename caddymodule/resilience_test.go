@@ -1,0 +1,641 @@
+package caddymodule
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	goruntime "runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// raw runs an upstream that reads requests and answers with whatever bytes
+// answer writes; a false result ends the connection.
+func raw(t *testing.T, answer func(conn net.Conn, r *http.Request) bool) (url string) {
+	t.Helper()
+	return "http://" + listen(t, func(conn net.Conn) {
+		reader := bufio.NewReader(conn)
+		for {
+			r, err := http.ReadRequest(reader)
+			if err != nil {
+				return
+			}
+			if _, err := io.Copy(io.Discard, r.Body); err != nil || !answer(conn, r) {
+				return
+			}
+		}
+	})
+}
+
+// says answers with bytes and ends the connection.
+func says(text string) func(net.Conn, *http.Request) bool {
+	return func(conn net.Conn, _ *http.Request) bool {
+		_, _ = io.WriteString(conn, text)
+		return false
+	}
+}
+
+// withFirst is a gateway whose first provider is at a URL and whose second
+// answers well.
+func withFirst(t *testing.T, url, directive string) (*gateway, *upstream) {
+	t.Helper()
+	b := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept") == "text/event-stream" {
+			answers(200, chatStream, "Content-Type", "text/event-stream")(w, r)
+			return
+		}
+		answers(200, chatAnswer)(w, r)
+	}))
+	t.Setenv("A_API_KEY", "a-key")
+	t.Setenv("B_API_KEY", "b-key")
+	return start(t, setup{
+		providers: map[string]string{"a": provider("a", url, ""), "b": provider("b", b.url, "")},
+		models:    map[string]string{"m": model("m", "", "a/up", "b/up")},
+		directive: "cooldown 0\n" + directive,
+	}), b
+}
+
+func TestWhateverBytesAnUpstreamSendsTheNextRouteAnswers(t *testing.T) {
+	const ok = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+	for _, tc := range []struct{ name, reply string }{
+		{"status 000", "HTTP/1.1 000 Zero\r\n" + ok},
+		{"status 099", "HTTP/1.1 099 Low\r\n" + ok},
+		{"status 600", "HTTP/1.1 600 High\r\n" + ok},
+		{"status 999", "HTTP/1.1 999 Higher\r\n" + ok},
+		{"status 1000", "HTTP/1.1 1000 Highest\r\n" + ok},
+		{"status -1", "HTTP/1.1 -1 Negative\r\n" + ok},
+		{"status of words", "HTTP/1.1 OK fine\r\n" + ok},
+		{"status 204", "HTTP/1.1 204 No Content\r\n\r\n"},
+		{"status 304", "HTTP/1.1 304 Not Modified\r\n\r\n"},
+		{"another protocol", "SSH-2.0-OpenSSH_9.2\r\n"},
+		{"nothing but an end", ""},
+		{"half a header", "HTTP/1.1 200 OK\r\nContent-Type: applic"},
+		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 7\r\n\r\n{}"},
+		{"a body that is shorter than said", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n" + chatAnswer},
+		{"a broken chunk", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"},
+		{"gzip that is none", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"},
+		{"a header without end", "HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("x", 11<<20)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g, _ := withFirst(t, raw(t, says(tc.reply)), "")
+			for body, want := range map[string]string{chatRequest: chatAnswer, chatStreamed: chatStream} {
+				got := g.post(chatPath, body).want(t, 200)
+				if got.body != want {
+					t.Errorf("body = %q, want the second route's", got.body)
+				}
+			}
+		})
+	}
+}
+
+func TestAnUpstreamThatSwitchesProtocolsIsLeftAtOnce(t *testing.T) {
+	left := make(chan struct{}, 2)
+	g, _ := withFirst(t, raw(t, func(conn net.Conn, _ *http.Request) bool {
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+		left <- struct{}{}
+		return false
+	}), "")
+	for _, body := range []string{chatRequest, chatStreamed} {
+		got := g.timed(request{path: chatPath, body: body})
+		got.want(t, 200)
+		got.within(t, "an answer", 0)
+		<-left
+	}
+}
+
+func TestAFloodOfInformationalResponsesIsPassedOver(t *testing.T) {
+	g, b := withFirst(t, raw(t, func(conn net.Conn, _ *http.Request) bool {
+		_, _ = io.WriteString(conn, strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 200)+
+			fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(chatAnswer), chatAnswer))
+		return true
+	}), "")
+	if got := g.post(chatPath, chatRequest).want(t, 200); got.body != chatAnswer || len(b.all()) != 0 {
+		t.Errorf("body = %q with %d calls to the second upstream, want the first one's answer", got.body, len(b.all()))
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	canary := serve(t, answers(200, chatAnswer))
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		first := serve(t, answers(status, "", "Location", canary.url+"/v1/chat/completions"))
+		g, _ := withFirst(t, first.url, "")
+		if p := g.post(chatPath, chatRequest).want(t, 200).header.Get("Llm-Proxy-Provider"); p != "b" {
+			t.Errorf("%d: provider %q answered, want b", status, p)
+		}
+	}
+	if n := len(canary.all()); n != 0 {
+		t.Errorf("%d requests, with key and conversation, went where redirects pointed", n)
+	}
+}
+
+// packed is content with a Content-Encoding of gzip.
+func packed(t *testing.T, content []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestACompressedAnswerIsUnpacked(t *testing.T) {
+	const accepts = "br, zstd, gzip;q=0.5"
+	pace := newBeats()
+	up := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		if r.Header.Get("Accept") != "text/event-stream" {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write(packed(t, []byte(chatAnswer)))
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		packer := gzip.NewWriter(w)
+		for i, event := range pacedEvents("s", 3) {
+			if !pace.await(r.Context(), i) {
+				return
+			}
+			_, _ = io.WriteString(packer, event)
+			_ = packer.Flush()
+			_ = http.NewResponseController(w).Flush()
+		}
+		_ = packer.Close()
+	}))
+	t.Setenv("P_API_KEY", "k")
+	g := start(t, setup{
+		providers: map[string]string{"p": provider("p", up.url, "")},
+		models:    map[string]string{"m": model("m", "", "p/up")},
+	})
+	got := g.do(request{path: chatPath, body: chatRequest, header: map[string]string{"Accept-Encoding": accepts}}).want(t, 200)
+	if got.body != chatAnswer || got.header.Get("Content-Encoding") != "" {
+		t.Errorf("body = %q in encoding %q, want it unpacked", got.body, got.header.Get("Content-Encoding"))
+	}
+	// Each event comes when it was sent, not when the packer's block is full.
+	conn, reader := g.dial(request{path: chatPath, body: chatStreamed, header: map[string]string{"Accept-Encoding": accepts}})
+	defer conn.Close()
+	for i := range 3 {
+		readUntil(t, reader, fmt.Sprintf("s-%d", i))
+		pace.beat()
+	}
+	readUntil(t, reader, "[DONE]")
+	for _, c := range up.all() {
+		if e := c.header.Get("Accept-Encoding"); e != "gzip" {
+			t.Errorf("the upstream was offered %q, want what the transport itself unpacks", e)
+		}
+	}
+}
+
+func TestADecompressionBombCostsNoMoreThanTheLimit(t *testing.T) {
+	// 1 GiB, of which each 16 MiB are a member of their own.
+	bomb := bytes.Repeat(packed(t, bytes.Repeat([]byte(" "), 16<<20)), 64)
+	line := append(packed(t, []byte("data: ")), bytes.Repeat(packed(t, bytes.Repeat([]byte("x"), 16<<20)), 64)...)
+	first := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		content := bomb
+		if r.Header.Get("Accept") == "text/event-stream" {
+			w.Header().Set("Content-Type", "text/event-stream")
+			content = line
+		}
+		_, _ = w.Write(content)
+	}))
+	g, _ := withFirst(t, first.url, "")
+	for body, want := range map[string]string{chatRequest: chatAnswer, chatStreamed: chatStream} {
+		var before, after goruntime.MemStats
+		goruntime.ReadMemStats(&before)
+		got := g.post(chatPath, body).want(t, 200)
+		goruntime.ReadMemStats(&after)
+		if got.body != want {
+			t.Errorf("body = %.100q, want the second route's", got.body)
+		}
+		// All that was ever allocated, buffers that doubled on their way to the
+		// limit included, is well above what was in use at any time.
+		allocated := (after.TotalAlloc - before.TotalAlloc) >> 20
+		t.Logf("%s: allocated %d MiB in all", body, allocated)
+		if allocated > 512 {
+			t.Errorf("a bomb of 1 GiB made the gateway allocate %d MiB", allocated)
+		}
+	}
+}
+
+func TestAnEventOf10MBPassesWhole(t *testing.T) {
+	event := func(text string) string {
+		return `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{"content":"` + text + `"},"finish_reason":null}]}` + "\n\n"
+	}
+	big := event(strings.Repeat("picture ", 10<<20/8))
+	end := pacedEvents("s", 0)[0]
+	for name, stream := range map[string]string{
+		"as the first content": big + end,
+		"after content":        event("see") + big + end,
+	} {
+		up := serve(t, answers(200, stream, "Content-Type", "text/event-stream"))
+		t.Setenv("P_API_KEY", "k")
+		g := start(t, setup{
+			providers: map[string]string{"p": provider("p", up.url, "")},
+			models:    map[string]string{"m": model("m", "", "p/up")},
+		})
+		if got := g.post(chatPath, chatStreamed).want(t, 200); got.body != stream {
+			t.Errorf("%s: got %d bytes, want %d the same", name, len(got.body), len(stream))
+		}
+	}
+}
+
+func TestAStreamWithoutContentIsNotHeldForEver(t *testing.T) {
+	filler := ": " + strings.Repeat("x", 1000) + "\n\n"
+	first := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for r.Context().Err() == nil {
+			_, _ = io.WriteString(w, filler)
+		}
+	}))
+	g, _ := withFirst(t, first.url, "")
+	got := g.timed(request{path: chatPath, body: chatStreamed})
+	if got.want(t, 200).body != chatStream || got.took > 10*time.Second {
+		t.Errorf("after %v, stream = %.200q, want the second route's", got.took, got.body)
+	}
+}
+
+// h2 runs an upstream over HTTP/2 with TLS.
+func h2(t *testing.T, handler http.Handler) (*httptest.Server, *recorder) {
+	t.Helper()
+	r := &recorder{next: handler}
+	server := httptest.NewUnstartedServer(r)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server, r
+}
+
+const untrusted = "transport http {\n tls_insecure_skip_verify\n}"
+
+func TestHTTP2Upstreams(t *testing.T) {
+	var protocols sync.Map
+	connections := new(atomic.Int64)
+	r := &recorder{next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocols.Store(r.Proto, true)
+		switch r.Header.Get("Session-Id") {
+		case "reset":
+			panic(http.ErrAbortHandler)
+		case "reset later":
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, pacedEvents("s", 1)[0])
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		if r.Header.Get("Accept") == "text/event-stream" {
+			answers(200, chatStream, "Content-Type", "text/event-stream")(w, r)
+			return
+		}
+		answers(200, chatAnswer)(w, r)
+	})}
+	server := httptest.NewUnstartedServer(r)
+	server.EnableHTTP2 = true
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	g, b := withFirst(t, server.URL, untrusted)
+
+	if got := g.post(chatPath, chatRequest).want(t, 200); got.body != chatAnswer {
+		t.Errorf("whole answer = %q", got.body)
+	}
+	if got := g.post(chatPath, chatStreamed).want(t, 200); got.body != chatStream {
+		t.Errorf("stream = %q", got.body)
+	}
+	// 200 KB do not fit into the first flow control window.
+	long := strings.Replace(chatRequest, `"hi"`, `"`+strings.Repeat("long ", 40_000)+`"`, 1)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if got := g.post(chatPath, long); got.status != 200 || got.body != chatAnswer {
+				t.Errorf("one of many: status %d, %s", got.status, got.body)
+			}
+		})
+	}
+	all.Wait()
+	if n := len(b.all()); n != 0 {
+		t.Errorf("calls to the second upstream = %d, want 0", n)
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("connections = %d, want 1 for all requests", n)
+	}
+	protocols.Range(func(protocol, _ any) bool {
+		if protocol != "HTTP/2.0" {
+			t.Errorf("the upstream was spoken to in %v", protocol)
+		}
+		return true
+	})
+
+	got := g.do(request{path: chatPath, body: chatStreamed, header: map[string]string{"Session-Id": "reset"}}).want(t, 200)
+	if got.body != chatStream || got.header.Get("Llm-Proxy-Provider") != "b" {
+		t.Errorf("after RST_STREAM before content: stream %q, want the second route's", got.body)
+	}
+	got = g.do(request{path: chatPath, body: chatStreamed, header: map[string]string{"Session-Id": "reset later"}}).want(t, 200)
+	if seen := chatDialect.view(got.body); !seen.failed || seen.finished || seen.text != "s-0 " {
+		t.Errorf("after RST_STREAM after content the client sees %+v: %s", seen, got.body)
+	}
+}
+
+// cable carries connections to a server until it is pulled: then bytes that go
+// in on either side of its open connections come out nowhere, while new
+// connections are carried again.
+type cable struct {
+	mu     sync.Mutex
+	pulled chan struct{}
+}
+
+func (c *cable) carry(conn net.Conn, to string) {
+	far, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	c.mu.Lock()
+	pulled := c.pulled
+	c.mu.Unlock()
+	var both sync.WaitGroup
+	pump := func(to, from net.Conn) {
+		// Either end hanging up ends both.
+		defer to.Close()
+		defer from.Close()
+		buffer := make([]byte, 16<<10)
+		for {
+			n, err := from.Read(buffer)
+			select {
+			case <-pulled:
+				n = 0
+			default:
+			}
+			if n > 0 {
+				_, _ = to.Write(buffer[:n])
+			}
+			if err != nil {
+				return
+			}
+		}
+	}
+	both.Go(func() { pump(far, conn) })
+	both.Go(func() { pump(conn, far) })
+	both.Wait()
+}
+
+func (c *cable) pull() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.pulled)
+	c.pulled = make(chan struct{})
+}
+
+func TestADeadHTTP2ConnectionIsFoundOutByPings(t *testing.T) {
+	before := pings
+	t.Cleanup(func() { pings = before })
+	pings.SendPingTimeout, pings.PingTimeout = 150*time.Millisecond, 150*time.Millisecond
+
+	server, r := h2(t, answers(200, chatAnswer))
+	line := &cable{pulled: make(chan struct{})}
+	address := listen(t, func(conn net.Conn) { line.carry(conn, server.Listener.Addr().String()) })
+	t.Setenv("P_API_KEY", "k")
+	g := start(t, setup{
+		providers: map[string]string{"p": provider("p", "https://"+address, "")},
+		models:    map[string]string{"m": model("m", "", "p/up")},
+		directive: untrusted,
+	})
+	g.post(chatPath, chatRequest).want(t, 200)
+	line.pull()
+	got := g.timed(request{path: chatPath, body: chatRequest})
+	got.want(t, 200)
+	if got.took > 300*time.Millisecond+margin {
+		t.Errorf("the answer took %v, want a new connection after 300ms", got.took)
+	}
+	if n := len(r.all()); n != 2 {
+		t.Errorf("requests that reached the upstream = %d, want 2", n)
+	}
+}
+
+func TestTheDefaultPingsAreOn(t *testing.T) {
+	transport := new(http.Transport)
+	tune(transport, time.Second)
+	if p := transport.HTTP2; p == nil || p.SendPingTimeout != 15*time.Second || p.PingTimeout != 5*time.Second {
+		t.Errorf("pings = %+v, want one after 15s of silence and 5s for its answer", p)
+	}
+}
+
+// With an Idempotency-Key net/http would send a POST again by itself, and the
+// provider would charge for both.
+func TestAClientsIdempotencyKeyNeverRepeatsACall(t *testing.T) {
+	var posts atomic.Int64
+	url := raw(t, func(conn net.Conn, r *http.Request) bool {
+		n := posts.Add(1)
+		if key := r.Header.Get("Idempotency-Key") + r.Header.Get("X-Idempotency-Key"); key != "" {
+			t.Errorf("the idempotency key %q went upstream", key)
+		}
+		if n%2 == 0 {
+			return false // the connection dies just when it is used again
+		}
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(chatAnswer), chatAnswer)
+		return true
+	})
+	t.Setenv("P_API_KEY", "k")
+	g := start(t, setup{
+		providers: map[string]string{"p": provider("p", url, "")},
+		models:    map[string]string{"m": model("m", "", "p/up")},
+	})
+	attempts := 0
+	for i := range 6 {
+		got := g.do(request{path: chatPath, body: chatRequest, header: map[string]string{
+			"Idempotency-Key": "same", "X-Idempotency-Key": "same",
+		}}).want(t, 200)
+		n := 0
+		if _, err := fmt.Sscan(got.header.Get("Llm-Proxy-Attempts"), &n); err != nil {
+			t.Fatal(err)
+		}
+		if want := 1 + min(i, 1); n != want {
+			t.Errorf("request %d: %d attempts, want %d", i, n, want)
+		}
+		attempts += n
+	}
+	if n := posts.Load(); n != int64(attempts) {
+		t.Errorf("the upstream got %d POSTs for %d attempts", n, attempts)
+	}
+}
+
+// bodies are requests in each protocol, with the place of the error's type.
+var bodies = []struct {
+	path      string
+	errorType []any
+}{
+	{chatPath, []any{"error", "type"}},
+	{"/v1/messages", []any{"error", "type"}},
+	{"/v1/responses", []any{"error", "type"}},
+}
+
+func TestADrippingBodyEndsAtTheDeadline(t *testing.T) {
+	before := bodyTimeout
+	t.Cleanup(func() { bodyTimeout = before })
+	bodyTimeout = 200 * time.Millisecond
+	up := serve(t, answers(200, chatAnswer))
+	t.Setenv("P_API_KEY", "k")
+	g := start(t, setup{
+		providers: map[string]string{"p": provider("p", up.url, "")},
+		models:    map[string]string{"m": model("m", "", "p/up")},
+	})
+	for _, b := range bodies {
+		started := time.Now()
+		conn, reader := g.dial(request{path: b.path, header: map[string]string{"Transfer-Encoding": "chunked"}})
+		ended := make(chan struct{})
+		go func() {
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					_, _ = io.WriteString(conn, "1\r\n{\r\n")
+				case <-ended:
+					return
+				}
+			}
+		}()
+		got := readResponse(t, reader)
+		took := time.Since(started)
+		close(ended)
+		if got.want(t, 408).get(t, b.errorType...) == "" {
+			t.Errorf("%s: no error type in %s", b.path, got.body)
+		}
+		if took < bodyTimeout || took > bodyTimeout+margin {
+			t.Errorf("%s: answered after %v, want %v", b.path, took, bodyTimeout)
+		}
+		// Else the rest of the body would be taken for another request.
+		if _, err := io.Copy(io.Discard, reader); err != nil && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset") {
+			t.Errorf("%s: the connection stays open: %v", b.path, err)
+		}
+	}
+	if n := len(up.all()); n != 0 {
+		t.Errorf("upstream calls = %d, want 0", n)
+	}
+	g.post(chatPath, chatRequest).want(t, 200)
+}
+
+// readResponse reads one response from a connection.
+func readResponse(t *testing.T, reader *bufio.Reader) response {
+	t.Helper()
+	got, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Body.Close()
+	body, err := io.ReadAll(got.Body)
+	return response{got.StatusCode, got.Header, string(body), err}
+}
+
+func TestABodyThatIsTooLargeIsRefusedByItsLengthAlone(t *testing.T) {
+	up := serve(t, answers(200, chatAnswer))
+	t.Setenv("P_API_KEY", "k")
+	g := start(t, setup{
+		providers: map[string]string{"p": provider("p", up.url, "")},
+		models:    map[string]string{"m": model("m", "", "p/up")},
+		directive: "max_body 1KiB",
+	})
+	const huge = "100000000000000" // bytes that nobody is going to send
+	for _, b := range bodies {
+		for name, header := range map[string]map[string]string{
+			"length":                  {"Content-Length": huge},
+			"length, and asks before": {"Content-Length": huge, "Expect": "100-continue"},
+			"chunks":                  {"Transfer-Encoding": "chunked"},
+		} {
+			conn, reader := g.dial(request{path: b.path, header: header})
+			if name == "chunks" {
+				_, _ = fmt.Fprintf(conn, "%x\r\n%s\r\n", 2000, strings.Repeat(" ", 2000))
+			}
+			got := readResponse(t, reader).want(t, 413)
+			if got.get(t, b.errorType...) == "" || !strings.Contains(got.body, "1.0 KiB") {
+				t.Errorf("%s, %s: body = %s, want the limit in an error of the protocol", b.path, name, got.body)
+			}
+			conn.Close()
+		}
+	}
+	if n := len(up.all()); n != 0 {
+		t.Errorf("upstream calls = %d, want 0", n)
+	}
+	g.post(chatPath, chatRequest).want(t, 200)
+}
+
+func init() { caddy.RegisterModule(new(faultyTransport)) }
+
+// faultyTransport stands for an operator's transport module with a fault in it.
+type faultyTransport struct{}
+
+// CaddyModule implements caddy.Module.
+func (*faultyTransport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.reverse_proxy.transport.faulty", New: func() caddy.Module { return new(faultyTransport) }}
+}
+
+// UnmarshalCaddyfile implements caddyfile.Unmarshaler.
+func (*faultyTransport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	return nil
+}
+
+// RoundTrip implements http.RoundTripper.
+func (*faultyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch r.Header.Get("Session-Id") {
+	case "panics":
+		panic("the secret of " + r.Header.Get("Authorization"))
+	case "panics later":
+		return &http.Response{StatusCode: 200, Header: make(http.Header), Body: new(faultyBody)}, nil
+	}
+	return &http.Response{StatusCode: 200, Header: make(http.Header), Body: io.NopCloser(strings.NewReader(chatAnswer))}, nil
+}
+
+type faultyBody struct{ read bool }
+
+func (b *faultyBody) Read(p []byte) (int, error) {
+	if b.read {
+		panic("the secret in the body")
+	}
+	b.read = true
+	return copy(p, pacedEvents("s", 1)[0]), nil
+}
+
+func (*faultyBody) Close() error { return nil }
+
+func TestAPanicTakesItsOwnRequestOnly(t *testing.T) {
+	t.Setenv("P_API_KEY", "upstream-secret")
+	g := start(t, setup{
+		providers: map[string]string{"p": provider("p", "http://localhost:1", "")},
+		models:    map[string]string{"m": model("m", "", "p/up")},
+		directive: "transport faulty",
+	})
+	for _, b := range bodies {
+		body := chatRequest
+		if strings.HasSuffix(b.path, "responses") {
+			body = `{"model":"m","input":"hi"}`
+		}
+		got := g.do(request{path: b.path, body: body, header: map[string]string{"Session-Id": "panics"}}).want(t, 500)
+		if kind := got.get(t, b.errorType...); kind == "" || strings.Contains(got.body, "secret") {
+			t.Errorf("%s: body = %s, want an error of the protocol that tells nothing", b.path, got.body)
+		}
+	}
+	got := g.do(request{path: chatPath, body: chatStreamed, header: map[string]string{"Session-Id": "panics later"}}).want(t, 200)
+	if seen := chatDialect.view(got.body); got.err == nil || seen.finished {
+		t.Errorf("after content the client sees %+v, error %v; want the connection cut", seen, got.err)
+	}
+	g.post(chatPath, chatRequest).want(t, 200)
+}

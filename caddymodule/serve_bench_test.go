@@ -1,0 +1,136 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
+)
+
+// canned is a transport that answers at once, so that the benchmarks below show
+// what the gateway itself costs.
+type canned struct {
+	contentType string
+	chunks      []string // one per read
+}
+
+func (c *canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return nil, err
+	}
+	r.Body.Close()
+	return &http.Response{
+		StatusCode:    200,
+		Header:        http.Header{"Content-Type": {c.contentType}},
+		Body:          &chunked{chunks: c.chunks},
+		ContentLength: -1,
+	}, nil
+}
+
+type chunked struct{ chunks []string }
+
+func (c *chunked) Read(p []byte) (int, error) {
+	if len(c.chunks) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, c.chunks[0])
+	c.chunks = c.chunks[1:]
+	return n, nil
+}
+
+func (c *chunked) Close() error { return nil }
+
+// sink is a client that takes everything.
+type sink struct{ header http.Header }
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
+func (s *sink) WriteHeader(int)             {}
+func (s *sink) FlushError() error           { return nil }
+
+func (s *sink) SetReadDeadline(time.Time) error { return nil }
+
+func benchmarkHandler(b *testing.B, transport http.RoundTripper) *Handler {
+	b.Helper()
+	g := &gateway{t: &testing.T{}, dir: b.TempDir()}
+	g.write("providers", "p", provider("p", "http://upstream", ""))
+	g.write("models", "m", model("m", "", "p/up"))
+	environ := []string{"P_API_KEY=k"}
+	catalog, _, err := routing.Load(routing.LoadOptions{ProvidersDir: g.dir + "/providers", ModelsDir: g.dir + "/models", Environ: environ})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := &Handler{MaxBody: 32 << 20, MaxAttempts: 8, clients: keys.NewClients(), logger: zap.NewNop()}
+	if err := h.clients.Add("bench", clientKey); err != nil {
+		b.Fatal(err)
+	}
+	rt := new(runtime)
+	rt.refs.Store(1)
+	rt.router, _, err = routing.New(routing.Options{
+		Catalog: catalog, Keys: keys.NewState(), Environ: environ, MaxAttempts: 8, Cooldown: time.Minute,
+		Timeouts:  routing.Timeouts{Connect: time.Second, FirstContent: time.Minute, Idle: time.Minute, Total: time.Minute},
+		Transport: func(*routing.Provider, time.Duration) (http.RoundTripper, error) { return transport, nil },
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h.current.Store(rt)
+	return h
+}
+
+func benchmarkServe(b *testing.B, transport http.RoundTripper, body string) {
+	h := benchmarkHandler(b, transport)
+	ctx := context.WithValue(b.Context(), caddy.ReplacerCtxKey, caddy.NewReplacer())
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://gateway"+chatPath, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.Header = http.Header{
+		"Authorization": {"Bearer " + clientKey}, "Content-Type": {"application/json"},
+		"User-Agent": {"bench"}, "Accept": {"*/*"}, "Accept-Encoding": {"gzip"},
+	}
+	r.ContentLength = int64(len(body))
+	w := &sink{header: make(http.Header)}
+	b.ReportAllocs()
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		clear(w.header)
+		r.Body = io.NopCloser(strings.NewReader(body))
+		if err := h.ServeHTTP(w, r, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkServeSmallWholeAnswer(b *testing.B) {
+	benchmarkServe(b, &canned{"application/json", []string{chatAnswer}}, chatRequest)
+}
+
+func BenchmarkServeStreamOf100Events(b *testing.B) {
+	chunks := make([]string, 0, 103)
+	for range 100 {
+		chunks = append(chunks, `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":null}]}`+"\n\n")
+	}
+	chunks = append(chunks, `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\n", "data: [DONE]\n\n")
+	benchmarkServe(b, &canned{"text/event-stream", chunks}, chatStreamed)
+}
+
+func BenchmarkServeAgentRequestOf120KB(b *testing.B) {
+	turn := `{"role":"user","content":"` + strings.Repeat("The quick brown fox jumps over the lazy dog.\\n", 60) + `"},`
+	var body bytes.Buffer
+	body.WriteString(`{"model":"m","max_tokens":1000,"messages":[`)
+	for body.Len() < 120<<10 {
+		body.WriteString(turn)
+	}
+	body.WriteString(`{"role":"user","content":"hi"}]}`)
+	benchmarkServe(b, &canned{"application/json", []string{chatAnswer}}, body.String())
+}

@@ -1,0 +1,416 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// broken reports whether a recorded stream has an error in it.
+func (r recording) broken() bool { return strings.Contains(r.shows, "error-event") }
+
+// askFor is a request for a recorded stream.
+func (r recording) askFor() request {
+	return request{path: r.path(), body: streamed(goodRequests[r.path()])}
+}
+
+// pieces cuts a body at a few random places.
+func pieces(random *rand.Rand, body []byte) [][]byte {
+	var cut [][]byte
+	for n := 1 + random.IntN(20); n > 0 && len(body) > 1; n-- {
+		at := 1 + random.IntN(min(len(body)-1, 2*(1+len(body)/n)))
+		cut = append(cut, body[:at])
+		body = body[at:]
+	}
+	return append(cut, body)
+}
+
+// each byte by itself.
+func bytewise(body []byte) [][]byte {
+	var cut [][]byte
+	for i := range body {
+		cut = append(cut, body[i:i+1])
+	}
+	return cut
+}
+
+func TestStreamBytesComeBackUntouched(t *testing.T) {
+	streams := recordings(t, "stream")
+	g, _, upstream := corpusGateway(t, "up/*")
+	random := rand.New(rand.NewPCG(7, 11))
+	whole, broken, asked := make(tally), make(tally), make(tally)
+	for _, r := range streams {
+		if r.broken() {
+			broken[r.api]++ // see TestARecordedErrorInAStreamPassesUntouched
+			t.Logf("has an error in it: %s", r.file)
+			continue
+		}
+		ways := [][][]byte{{r.body}, pieces(random, r.body), pieces(random, r.body)}
+		if len(r.body) < 1500 {
+			ways = append(ways, bytewise(r.body))
+		}
+		for _, way := range ways {
+			upstream.says(&scripted{contentType: "text/event-stream; charset=utf-8", pieces: way})
+			got := g.do(r.askFor())
+			if got.status != 200 || got.body != string(r.body) || got.err != nil {
+				t.Errorf("%s in %d pieces: status %d, %v; %s", r.file, len(way), got.status, got.err, difference(got.body, string(r.body)))
+			}
+			if ct := got.header.Get("Content-Type"); ct != "text/event-stream" {
+				t.Errorf("%s: Content-Type %q", r.file, ct)
+			}
+			asked[r.api]++
+		}
+		whole[r.api]++
+	}
+	whole.log(t, "whole streams came back")
+	asked.log(t, "times")
+	broken.log(t, "broken streams")
+	if n := whole.sum() + broken.sum(); n != len(streams) {
+		t.Errorf("%d of %d streams are accounted for", n, len(streams))
+	}
+}
+
+// slowly serves a first piece, and the rest when it is told to.
+type slowly struct {
+	first, rest string
+	goOn        chan struct{}
+	// abort breaks the connection in the end.
+	abort bool
+}
+
+// ServeHTTP implements http.Handler.
+func (s *slowly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = io.WriteString(w, s.first)
+	_ = http.NewResponseController(w).Flush()
+	select {
+	case <-s.goOn:
+	case <-r.Context().Done():
+		return
+	}
+	_, _ = io.WriteString(w, s.rest)
+	if s.abort {
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// readSlowly reads a stream that goes on only when its first piece has come
+// through.
+func readSlowly(t *testing.T, g *gateway, s *slowly, r request) string {
+	t.Helper()
+	response, err := g.open(soon(t), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != 200 {
+		t.Fatalf("status %d, want a stream", response.StatusCode)
+	}
+	first := make([]byte, len(s.first))
+	if _, err := io.ReadFull(response.Body, first); err != nil {
+		t.Fatalf("the first piece did not come through: %v", err)
+	}
+	close(s.goOn)
+	rest, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Errorf("after the first piece: %v", err)
+	}
+	return string(first) + string(rest)
+}
+
+func TestARecordedErrorInAStreamPassesUntouched(t *testing.T) {
+	streams := recordings(t, "stream")
+	g, _, upstream := corpusGateway(t, "up/*")
+	seen := 0
+	for _, r := range streams {
+		if !r.broken() {
+			continue
+		}
+		seen++
+		// Both have content before the error. Where the client has got it, the
+		// rest passes as it is.
+		events := wholeEvents(string(r.body))
+		first := ""
+		for !contentIn(r.api, wholeEvents(first)) {
+			first, events = first+events[0], events[1:]
+		}
+		s := &slowly{first: first, rest: string(r.body)[len(first):], goOn: make(chan struct{})}
+		upstream.says(s)
+		if got := readSlowly(t, g, s, r.askFor()); got != string(r.body) {
+			t.Errorf("%s: %s", r.file, difference(got, string(r.body)))
+		}
+		// Where the error comes in the same read as the content, the client
+		// may be spared all of it.
+		upstream.says(&scripted{contentType: "text/event-stream", pieces: [][]byte{r.body}})
+		if got := g.do(r.askFor()); got.status == 200 && got.body != string(r.body) || got.status != 200 && got.status < 500 {
+			t.Errorf("%s at once: status %d; %s", r.file, got.status, difference(got.body, string(r.body)))
+		}
+	}
+	if seen == 0 {
+		t.Error("no recorded stream has an error in it")
+	}
+	t.Logf("streams with an error: %d", seen)
+}
+
+// errorEvents are error events as the providers write them.
+var errorEvents = map[string]string{
+	"chat":      "data: {\"error\":{\"message\":\"The engine is overloaded\",\"type\":\"server_error\",\"code\":\"overloaded\"}}\n\n",
+	"responses": "event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,\"code\":\"server_error\",\"message\":\"The engine is overloaded\",\"param\":null}\n\n",
+	"messages":  "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"The engine is overloaded\"}}\n\n",
+}
+
+func TestAnErrorBeforeContentIsAnHTTPError(t *testing.T) {
+	streams := recordings(t, "stream")
+	g, _, upstream := corpusGateway(t, "up/*")
+	status := map[string]int{"chat": 503, "responses": 502, "messages": 529}
+	seen := make(tally)
+	for _, r := range streams {
+		if r.broken() {
+			continue
+		}
+		// What comes before the content, an error, and then all the rest.
+		opening := ""
+		for _, event := range wholeEvents(string(r.body)) {
+			if contentIn(r.api, []string{event}) {
+				break
+			}
+			opening += event
+		}
+		rest := r.body[len(opening):]
+		for _, way := range [][][]byte{
+			{[]byte(opening + errorEvents[r.api] + string(rest))},
+			{[]byte(opening), []byte(errorEvents[r.api]), rest},
+			{[]byte(opening + errorEvents[r.api])},
+		} {
+			upstream.says(&scripted{contentType: "text/event-stream", pieces: way})
+			got := g.do(r.askFor())
+			if got.status != status[r.api] || got.header.Get("Content-Type") != "application/json" {
+				t.Errorf("%s with an error in front, in %d pieces: status %d of %s, want %d as JSON: %.200q",
+					r.file, len(way), got.status, got.header.Get("Content-Type"), status[r.api], got.body)
+				continue
+			}
+			if message := got.get(t, "error", "message"); message != "The engine is overloaded" {
+				t.Errorf("%s: message %q", r.file, message)
+			}
+		}
+		seen[r.api]++
+	}
+	seen.log(t, "streams with an error in front")
+}
+
+func TestACutStreamKeepsItsBytesAndEndsInTheProtocolsError(t *testing.T) {
+	streams := recordings(t, "stream")
+	g, _, upstream := corpusGateway(t, "up/*")
+	random := rand.New(rand.NewPCG(3, 5))
+	whole, cut, refused := make(tally), make(tally), make(tally)
+	for _, r := range streams {
+		if r.broken() {
+			continue
+		}
+		body := string(r.body)
+		events := wholeEvents(body)
+		// At the end of an event, anywhere, and shortly before the end.
+		places := []int{
+			len(strings.Join(events[:random.IntN(len(events))], "")),
+			1 + random.IntN(len(body)-1),
+			len(body) - 1 - random.IntN(min(len(body)/2, 400)),
+		}
+		for _, at := range places {
+			for _, abort := range []bool{false, true} {
+				upstream.says(&scripted{contentType: "text/event-stream", pieces: [][]byte{r.body[:at]}, abort: abort})
+				got := g.do(r.askFor())
+				left := readable(body[:at])
+				name := fmt.Sprintf("%s cut at %d of %d (abort: %v)", r.file, at, len(body), abort)
+				switch {
+				case !contentIn(r.api, left):
+					refused[r.api]++
+					if got.status != 502 || got.get(t, "error", "message") == "" {
+						t.Errorf("%s: status %d, want 502: there was no content; %.200q", name, got.status, got.body)
+					}
+				case got.status != 200 || got.err != nil:
+					t.Errorf("%s: status %d, %v; %.200q", name, got.status, got.err, got.body)
+				case finished(r.api, left):
+					whole[r.api]++
+					if got.body != body[:at] {
+						t.Errorf("%s: the answer was whole, yet %s", name, difference(got.body, body[:at]))
+					}
+				default:
+					cut[r.api]++
+					tail, prefixed := strings.CutPrefix(got.body, body[:at])
+					if !prefixed {
+						t.Errorf("%s: %s", name, difference(got.body, body[:at]))
+					} else if problem := terminalError(r.api, tail); problem != "" {
+						t.Errorf("%s: it ends in %q: %s", name, tail, problem)
+					}
+				}
+			}
+		}
+	}
+	cut.log(t, "cut streams ended in an error")
+	whole.log(t, "cuts took nothing that matters")
+	refused.log(t, "cuts left no content and were HTTP errors")
+}
+
+// terminalError tells what is wrong with the end of a cut stream.
+func terminalError(api, tail string) string {
+	name := map[string]string{"chat": "", "responses": "event: response.failed\n", "messages": "event: error\n"}[api]
+	at := strings.Index(tail, name+"data: {")
+	if at < 0 || strings.Trim(tail[:at], "\n") != "" && strings.Trim(tail[:at], "\n") != "event: ping" {
+		return "no error event"
+	}
+	data, ends := strings.CutSuffix(tail[at+len(name)+len("data: "):], "\n\n")
+	var event struct {
+		Type     string
+		Error    struct{ Type, Message string }
+		Response struct {
+			ID     *string
+			Status string
+			Error  struct{ Code, Message string }
+		}
+	}
+	if err := json.Unmarshal([]byte(data), &event); err != nil || !ends {
+		return fmt.Sprintf("not one whole event: %v", err)
+	}
+	good := event.Error.Type != "" && event.Error.Message != ""
+	switch api {
+	case "messages":
+		good = good && event.Type == "error"
+	case "responses":
+		good = event.Type == "response.failed" && event.Response.Status == "failed" && event.Response.ID != nil &&
+			event.Response.Error.Code != "" && event.Response.Error.Message != ""
+	}
+	if !good {
+		return "not the protocol's error"
+	}
+	return ""
+}
+
+// wholeEvents cuts a stream after each empty line.
+func wholeEvents(stream string) []string {
+	var events []string
+	event, empty := "", true
+	for line := range strings.Lines(stream) {
+		event += line
+		if strings.Trim(line, "\r\n") == "" && !empty {
+			events = append(events, event)
+			event, empty = "", true
+			continue
+		}
+		empty = empty && strings.Trim(line, "\r\n") == ""
+	}
+	if event != "" {
+		events = append(events, event)
+	}
+	return events
+}
+
+// readable is what a client can read of a stream that may have been cut: all
+// events but a last one that is none.
+func readable(stream string) []string {
+	events := wholeEvents(stream)
+	if n := len(events); n > 0 {
+		if data := dataOf(events[n-1]); data != "[DONE]" && !json.Valid([]byte(data)) {
+			events = events[:n-1]
+		}
+	}
+	return events
+}
+
+// dataOf is the data of an event; none of the corpus has two lines of it.
+func dataOf(event string) string {
+	for line := range strings.Lines(event) {
+		if data, ok := strings.CutPrefix(line, "data:"); ok {
+			return strings.TrimSpace(data)
+		}
+	}
+	return ""
+}
+
+// streamEvent holds what these tests look at in events of all protocols.
+type streamEvent struct {
+	Type    string
+	Choices []struct {
+		Index        int
+		Delta        map[string]json.RawMessage
+		FinishReason *string `json:"finish_reason"`
+	}
+	ContentBlock map[string]any `json:"content_block"`
+	Message      struct{ Content []any }
+	Item         struct{ Type string }
+}
+
+func decoded(event string) (e streamEvent) {
+	_ = json.Unmarshal([]byte(dataOf(event)), &e)
+	return e
+}
+
+// contentIn reports whether events show anything of an answer.
+func contentIn(api string, events []string) bool {
+	for _, event := range events {
+		e := decoded(event)
+		switch api {
+		case "chat":
+			for _, choice := range e.Choices {
+				if choice.FinishReason != nil && *choice.FinishReason != "" {
+					return true
+				}
+				for name, value := range choice.Delta {
+					switch v := string(value); {
+					case name == "role" || v == "null" || v == `""` || v == "[]":
+					default:
+						return true
+					}
+				}
+			}
+		case "messages":
+			switch e.Type {
+			case "content_block_delta", "message_delta":
+				return true
+			case "message_start": // filled where code execution calls tools
+				if len(e.Message.Content) > 0 {
+					return true
+				}
+			case "content_block_start":
+				if kind := e.ContentBlock["type"]; kind != "text" && kind != "thinking" {
+					return true
+				}
+			}
+		case "responses":
+			switch {
+			case e.Type == "response.output_item.done" || e.Type == "response.completed" || e.Type == "response.incomplete":
+				return true
+			case strings.HasSuffix(e.Type, ".delta"):
+				return true
+			case e.Type == "response.output_item.added" && e.Item.Type != "message" && e.Item.Type != "reasoning":
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// finished reports whether events say by themselves that the answer is whole.
+func finished(api string, events []string) bool {
+	stopped := make(map[int]bool)
+	for _, event := range events {
+		e := decoded(event)
+		switch {
+		case dataOf(event) == "[DONE]" && api == "chat", e.Type == "message_stop", e.Type == "response.completed", e.Type == "response.incomplete":
+			return true
+		}
+		for _, choice := range e.Choices {
+			stopped[choice.Index] = stopped[choice.Index] || choice.FinishReason != nil && *choice.FinishReason != ""
+		}
+	}
+	for _, done := range stopped {
+		if !done {
+			return false
+		}
+	}
+	return len(stopped) > 0
+}
