@@ -77,7 +77,7 @@ lint() {
 	go tool staticcheck ./...
 	say "shell syntax"
 	for script in xcaddy.sh internal/clients/run.sh; do sh -n "$script"; done
-	bash -n .ci/run
+	bash -n .ci/run .ci/readme
 	say "lint passed"
 }
 
