@@ -244,7 +244,7 @@ func TestAnthropicsSDKGetsTypedErrors(t *testing.T) {
 
 		{name: "rate limit", model: "demo-429-7", status: 429, kind: "rate_limit_error", retryAfter: "7", calls: 1},
 		{name: "the gateway's own key is refused", model: "demo-401", status: 502, kind: "api_error", calls: 1},
-		{name: "upstream trouble", model: "demo-500", status: 502, kind: "api_error", calls: 1},
+		{name: "upstream trouble", model: "demo-500", status: 502, kind: "api_error", retryAfter: "1", calls: 1},
 		{name: "overload", model: "demo-529-9", status: 529, kind: "overloaded_error", retryAfter: "9", calls: 1},
 	} {
 		for _, stream := range []bool{false, true} {

@@ -21,7 +21,6 @@ const adaptSeparator = "----------\n"
 
 // Each file holds a Caddyfile and the JSON that it stands for.
 func TestCaddyfilesAdaptToTheirJSON(t *testing.T) {
-	t.Setenv("LLM_CONFIG", "")
 	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files: %v", err)
@@ -63,10 +62,10 @@ func TestCaddyfileMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"warp 9", "unrecognized subdirective 'warp'"},
 		{"provider config", "unrecognized subdirective 'provider'"},
 		{"providers", "after 'providers'"},
-		{"providers a b", "after 'b'"},
+		{"providers a b", "after 'a'"},
 		{"providers a {\n\tb\n}", "unrecognized subdirective '{'"},
 		{"models", "after 'models'"},
-		{"models a b", "after 'b'"},
+		{"models a b", "after 'a'"},
 		{"client_key", "client_key takes a name and a key"},
 		{"client_key " + canary, "client_key takes a name and a key"},
 		{"client_key a b " + canary, "client_key takes a name and a key"},
@@ -83,7 +82,7 @@ func TestCaddyfileMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"max_attempts 0", "max_attempts: '0' is no number above 0"},
 		{"max_attempts -1", "max_attempts: '-1' is no number above 0"},
 		{"max_attempts 1.5", "max_attempts: '1.5' is no number above 0"},
-		{"max_attempts 1 2", "after '2'"},
+		{"max_attempts 1 2", "after '1'"},
 		{"max_body", "after 'max_body'"},
 		{"max_body big", "max_body: 'big' is no size; write e.g. 32MiB"},
 		{"max_body 0", "max_body: '0' is no size"},
@@ -92,7 +91,7 @@ func TestCaddyfileMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"timeouts 5s", "after '5s'"},
 		{"timeouts {\n\tread 5s\n}", "unrecognized timeout 'read'; the timeouts are connect, first_content, idle and total"},
 		{"timeouts {\n\tidle\n}", "after 'idle'"},
-		{"timeouts {\n\tidle 5s 6s\n}", "after '6s'"},
+		{"timeouts {\n\tidle 5s 6s\n}", "after '5s'"},
 		{"timeouts {\n\tidle 5\n}", "idle: '5' is no duration"},
 		{"timeouts {\n\ttotal -5s\n}", "total: must not be negative"},
 		{"timeouts {\n\tconnect 0\n}", "a timeout of 0 would fail every request"},

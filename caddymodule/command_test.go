@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -96,6 +97,7 @@ func TestHealthIsAskedByCommand(t *testing.T) {
 				var out bytes.Buffer
 				cmd := healthCommand()
 				cmd.SetOut(&out)
+				cmd.SetErr(io.Discard)
 				arguments := []string{"--endpoint", endpoint}
 				if tc.detailed {
 					arguments = append(arguments, "--detailed")
@@ -120,8 +122,8 @@ func TestTheHealthCommandTakesNothingElse(t *testing.T) {
 	for _, arguments := range [][]string{{"surplus"}, {"--bogus"}, {"--endpoint"}, {"--endpoint", "http://[::1"}, {"--endpoint", "127.0.0.1:1"}} {
 		cmd := healthCommand()
 		cmd.SetArgs(arguments)
-		cmd.SetOut(new(bytes.Buffer))
-		cmd.SetErr(new(bytes.Buffer))
+		cmd.SetOut(io.Discard)
+		cmd.SetErr(io.Discard)
 		if err := cmd.ExecuteContext(context.Background()); err == nil {
 			t.Errorf("%q is accepted", arguments)
 		}

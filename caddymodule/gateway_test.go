@@ -85,6 +85,7 @@ func start(t *testing.T, s setup) *gateway {
 `, s.global, g.url, s.site, filepath.Join(g.dir, "providers"), filepath.Join(g.dir, "models"), key, s.directive)
 	tester := caddytest.NewTester(t)
 	tester.InitServer(g.config, "caddyfile")
+	settle(t)
 	return g
 }
 

@@ -26,7 +26,7 @@ func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
-// version is stamped by the build.
+// version is stamped by xcaddy.sh.
 var version = "dev"
 
 // Handler is a gateway to language models. It answers OpenAI Chat Completions,

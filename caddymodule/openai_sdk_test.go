@@ -274,7 +274,7 @@ func checkOpenAIErrors(t *testing.T, g *gateway, up *upstream, said *tape, ask f
 
 		{name: "rate limit", model: "demo-429-7", status: 429, code: "rate_limit_exceeded", retryAfter: "7", calls: 1},
 		{name: "the gateway's own key is refused", model: "demo-401", status: 502, calls: 1},
-		{name: "upstream trouble", model: "demo-500", status: 502, calls: 1},
+		{name: "upstream trouble", model: "demo-500", status: 502, retryAfter: "1", calls: 1},
 		{name: "overload", model: "demo-503-9", status: 503, retryAfter: "9", calls: 1},
 	} {
 		up.reset()

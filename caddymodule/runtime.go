@@ -108,6 +108,7 @@ func (h *Handler) load(ctx caddy.Context) (*runtime, error) {
 func (h *Handler) announce(router *routing.Router) {
 	ready, keyless := router.ReadyProviders()
 	h.logger.Info("gateway is configured",
+		zap.String("version", version),
 		zap.Strings("providers_with_keys", ready),
 		zap.Strings("providers_without_need_of_keys", keyless),
 		zap.Int("models", len(router.Models())),
@@ -159,7 +160,8 @@ func (rt *runtime) transport(ctx caddy.Context, raw json.RawMessage, p *routing.
 		return nil, err
 	}
 	sum := sha256.Sum256(config)
-	key := p.ID + "/" + module + "/" + hex.EncodeToString(sum[:])
+	// connect bounds the TLS handshake, which the settings do not tell.
+	key := p.ID + "/" + module + "/" + connect.String() + "/" + hex.EncodeToString(sum[:])
 	value, _, err := transports.LoadOrNew(key, func() (caddy.Destructor, error) {
 		return newTransport(ctx, module, config, connect)
 	})

@@ -246,6 +246,10 @@ func (x *exchange) refuse(q *routing.Request, f *routing.Failure) {
 // fail answers with an error of the gateway in the endpoint's protocol.
 func (x *exchange) fail(e *translate.Error, retryAfter time.Duration) {
 	x.committed = true
+	if x.endpoint.protocol == translate.Messages {
+		// Where Anthropic's SDKs look for what to quote in a question.
+		x.w.Header()["Request-Id"] = []string{x.id}
+	}
 	writeError(x.w, x.endpoint.protocol, e, x.id, retryAfter)
 }
 

@@ -105,21 +105,26 @@ func TestTheTimeoutOfTheMostSpecificPlaceCounts(t *testing.T) {
 		{name: "route's seconds", special: never, goes: short, seconds: true, want: short},
 	}, shorter...)
 	content := pacedEvents("s", 1)[0]
+	deaf := "https://" + listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 	for _, wait := range []struct {
-		name     string
-		upstream http.HandlerFunc
-		rows     []row
+		name   string
+		url    string
+		status int
+		// times is how often the wait is waited.
+		times time.Duration
+		rows  []row
 	}{
-		{"first_content", hangs, silence},
-		{"idle", begins(content), silence},
-		{"total", repeats(content, content), append([]row{
+		// A single key is asked again when no connection came about.
+		{"connect", deaf, 502, 2, shorter},
+		{"first_content", serve(t, http.HandlerFunc(hangs)).url, 504, 1, silence},
+		{"idle", serve(t, begins(content)).url, 200, 1, silence},
+		{"total", serve(t, repeats(content, content)).url, 200, 1, append([]row{
 			// A model's own total bounds the request, whatever a route may take.
 			{name: "model before longer route", model: short, goes: never, want: short},
 			{name: "model, longer than the handler", model: long, want: long},
 		}, shorter...)},
 	} {
 		t.Run(wait.name, func(t *testing.T) {
-			up := serve(t, wait.upstream)
 			s := setup{
 				providers: make(map[string]string),
 				models:    make(map[string]string),
@@ -147,7 +152,7 @@ func TestTheTimeoutOfTheMostSpecificPlaceCounts(t *testing.T) {
 				if r.seconds {
 					extra = block(`"request_config": {%s},`, r.provider)
 				}
-				s.providers[name] = provider(name, up.url, extra+block(`"models": {"up": {%s}},`, r.special))
+				s.providers[name] = provider(name, wait.url, extra+block(`"models": {"up": {%s}},`, r.special))
 				s.models[name] = fmt.Sprintf(`{%s"logical_name": %q, "model_routings": [{%s"provider": %q, "model": "up"}]}`,
 					written(r.model), name, written(r.goes), name)
 			}
@@ -157,15 +162,12 @@ func TestTheTimeoutOfTheMostSpecificPlaceCounts(t *testing.T) {
 			for i, r := range wait.rows {
 				all.Go(func() {
 					got := g.timed(request{path: chatPath, body: asking(chatStreamed, fmt.Sprintf("m%d", i))})
-					got.within(t, r.name, r.want)
-					if wait.name == "first_content" {
-						if got.status != 504 {
-							t.Errorf("%s: status %d, want 504: %s", r.name, got.status, got.body)
-						}
-						return
+					got.within(t, r.name, r.want*wait.times)
+					if got.status != wait.status {
+						t.Errorf("%s: status %d, want %d: %s", r.name, got.status, wait.status, got.body)
 					}
-					if seen := chatDialect.view(got.body); got.status != 200 || !seen.failed || seen.finished {
-						t.Errorf("%s: status %d, stream %q; want 200 and an error at its end", r.name, got.status, got.body)
+					if seen := chatDialect.view(got.body); got.status == 200 && (!seen.failed || seen.finished) {
+						t.Errorf("%s: stream %q, want an error at its end", r.name, got.body)
 					}
 				})
 			}
@@ -277,41 +279,58 @@ func TestASilentUpstreamIsLeftForTheNextRoute(t *testing.T) {
 	}
 }
 
+// The pool of connections outlives the configuration, but not its settings.
+func TestAChangedConnectTimeoutCountsAfterAReload(t *testing.T) {
+	deaf := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+	t.Setenv("P_API_KEY", "k")
+	g := start(t, setup{
+		providers: map[string]string{"p": provider("p", "https://"+deaf, "")},
+		models:    map[string]string{"m": model("m", "", "p/up")},
+		directive: "cooldown 0\n timeouts {\n connect 50ms\n}\n transport http {\n dial_timeout 7s\n}",
+	})
+	g.timed(request{path: chatPath, body: chatRequest}).within(t, "before", 2*50*time.Millisecond)
+	g.config = strings.Replace(g.config, "connect 50ms", "connect 400ms", 1)
+	g.wantReload(t, "")
+	g.timed(request{path: chatPath, body: chatRequest}).within(t, "after", 2*400*time.Millisecond)
+}
+
 func TestAFinishedAnswerDoesNotWaitForItsConnection(t *testing.T) {
-	for _, d := range dialects {
-		end := strings.LastIndex(d.stream, d.finishes)
-		finished := d.stream[:end+strings.Index(d.stream[end:], "\n\n")+2]
-		for _, tc := range []struct {
-			name, stream string
-			whole        bool
-			want         time.Duration
-		}{
-			{"after the terminal event", d.stream, true, 0},
-			// The model has said why it stopped: usage and the end may follow.
-			{"after the reason to stop", finished, d.name == "chat", 2 * time.Second},
-		} {
-			if tc.stream == d.stream && tc.want > 0 {
-				continue // Responses has no such event but its last
+	streams := make(map[string]string)
+	up := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begins(streams[r.Header.Get("Session-Id")])(w, r)
+	}))
+	t.Setenv("P_API_KEY", "k")
+	var all sync.WaitGroup
+	ask := func(g *gateway, d dialect, name string, whole bool, want time.Duration) {
+		all.Go(func() {
+			got := g.timed(request{path: d.path, body: d.streamed, header: map[string]string{"Session-Id": name}})
+			got.within(t, name, want)
+			seen, stream := d.view(got.body), streams[name]
+			if whole && got.body != stream {
+				t.Errorf("%s: stream = %q, want the upstream's %q", name, got.body, stream)
 			}
-			t.Run(d.name+" "+tc.name, func(t *testing.T) {
-				up := serve(t, begins(tc.stream))
-				t.Setenv("P_API_KEY", "k")
-				g := start(t, setup{
-					providers: map[string]string{"p": provider("p", up.url, "")},
-					models:    map[string]string{"m": model("m", "", "p/up")},
-				})
-				got := g.timed(request{path: d.path, body: d.streamed})
-				got.within(t, "the answer", tc.want)
-				seen := d.view(got.body)
-				if tc.whole && got.body != tc.stream {
-					t.Errorf("stream = %q, want the upstream's %q", got.body, tc.stream)
-				}
-				if !strings.HasPrefix(got.body, tc.stream) || seen.text != "hello" || seen.failed == tc.whole {
-					t.Errorf("the client sees %+v in %q", seen, got.body)
-				}
-			})
-		}
+			if !strings.HasPrefix(got.body, stream) || seen.text != "hello" || seen.failed == whole {
+				t.Errorf("%s: the client sees %+v in %q", name, seen, got.body)
+			}
+		})
 	}
+	for _, d := range dialects {
+		streams[d.name+" after the terminal event"] = d.stream
+		end := strings.LastIndex(d.stream, d.finishes)
+		streams[d.name+" after the reason to stop"] = d.stream[:end+strings.Index(d.stream[end:], "\n\n")+2]
+	}
+	g := start(t, setup{
+		providers: map[string]string{"p": provider("p", up.url, "")},
+		models:    map[string]string{"m": model("m", "", "p/up")},
+	})
+	for _, d := range dialects {
+		ask(g, d, d.name+" after the terminal event", true, 0)
+	}
+	// The model has said why it stopped: usage and the end may follow. Of
+	// Messages the end has to; in Responses that is the terminal event.
+	ask(g, chatDialect, "chat after the reason to stop", true, 2*time.Second)
+	ask(g, messagesDialect, "messages after the reason to stop", false, 2*time.Second)
+	all.Wait()
 }
 
 // listen runs a server below HTTP until the test ends.

@@ -31,6 +31,8 @@ type Attempt struct {
 	Reason string
 	// Cooled is for how long its key now rests, 0 when it does not.
 	Cooled time.Duration
+
+	candidate *Candidate
 }
 
 // Limits on what an upstream may send. A reply is hostile input.
@@ -152,20 +154,16 @@ func upstreamRequest(ctx context.Context, q *Request, c *Candidate, model string
 	if err != nil {
 		return nil, err
 	}
-	body, length := upstreamBody(q.Body, c.edits(q, model))
-	request := &http.Request{
-		Method:        http.MethodPost,
-		URL:           target,
-		Host:          target.Host,
-		Proto:         "HTTP/1.1",
-		ProtoMajor:    1,
-		ProtoMinor:    1,
-		Header:        c.headers(q, key),
-		Body:          body,
-		ContentLength: length,
-	}
-	return request.WithContext(ctx), nil
+	request := blank.WithContext(ctx)
+	request.URL, request.Host = target, target.Host
+	request.Header = c.headers(q, key)
+	request.Body, request.ContentLength = upstreamBody(q.Body, c.edits(q, model))
+	return request, nil
 }
+
+// blank is what all upstream requests have in common. Taking a request from it
+// is one allocation; only WithContext can set a context, and it copies.
+var blank = &http.Request{Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
 // transportFailure tells why no response came at all.
 func transportFailure(ctx context.Context, err error, key *keys.Key) *failure {
@@ -214,7 +212,7 @@ func statusFailure(ctx context.Context, response *http.Response, key *keys.Key) 
 // bodyFailure makes a failure of an error body, with whatever status it came.
 func bodyFailure(response *http.Response, body []byte, key *keys.Key) *failure {
 	e, readable := translate.ParseError(body)
-	e.Message = scrub(e.Message, key)
+	scrubError(&e, key)
 	f := &failure{
 		class:  Classify(response.StatusCode, e),
 		status: response.StatusCode,
@@ -267,7 +265,7 @@ func judgeWhole(q *Request, response *http.Response, body []byte, key *keys.Key)
 	if !errors.As(err, &e) {
 		return broken(response, err.Error())
 	}
-	e.Message = scrub(e.Message, key)
+	scrubError(e, key)
 	return &failure{class: Classify(response.StatusCode, *e), status: response.StatusCode, err: *e}
 }
 

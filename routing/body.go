@@ -51,18 +51,29 @@ func (b *Body) Bytes() []byte { return b.bytes }
 func (b *Body) ReadFrom(r io.Reader) (int64, error) {
 	start := len(b.bytes)
 	for {
-		if len(b.bytes) == cap(b.bytes) {
-			b.grow()
-		}
-		n, err := r.Read(b.bytes[len(b.bytes):cap(b.bytes)])
-		b.bytes = b.bytes[:len(b.bytes)+n]
-		if err == io.EOF {
+		if err := b.readSome(r); err == io.EOF {
 			return int64(len(b.bytes) - start), nil
-		}
-		if err != nil {
+		} else if err != nil {
 			return int64(len(b.bytes) - start), err
 		}
 	}
+}
+
+func (b *Body) readSome(r io.Reader) error {
+	if len(b.bytes) < cap(b.bytes) {
+		n, err := r.Read(b.bytes[len(b.bytes):cap(b.bytes)])
+		b.bytes = b.bytes[:len(b.bytes)+n]
+		return err
+	}
+	// What is full may be all there is, or all that is allowed: twice the room
+	// is only made for a byte that has come.
+	var more [512]byte
+	n, err := r.Read(more[:])
+	if n > 0 {
+		b.grow()
+		b.bytes = append(b.bytes, more[:n]...)
+	}
+	return err
 }
 
 // grow moves the bytes to the next size class, giving the smaller one back.

@@ -48,6 +48,23 @@ func TestABodyIsReadWholeWhateverItsSize(t *testing.T) {
 	}
 }
 
+func TestABodyOfExactlyTheLimitNeedsNoMoreRoom(t *testing.T) {
+	const limit = 4 << 20
+	for name, r := range map[string]io.Reader{
+		"whole":  bytes.NewReader(pattern(limit)),
+		"larger": http.MaxBytesReader(nil, io.NopCloser(bytes.NewReader(pattern(limit+1))), limit),
+	} {
+		b := NewBody(0)
+		if _, err := b.ReadFrom(r); (err != nil) != (name == "larger") || len(b.Bytes()) != limit {
+			t.Errorf("%s: %d bytes, %v", name, len(b.Bytes()), err)
+		}
+		if c := cap(b.Bytes()); c != limit {
+			t.Errorf("%s: room for %d bytes is made, want %d", name, c, limit)
+		}
+		b.Release()
+	}
+}
+
 func TestABodyThatBreaksOffIsAnError(t *testing.T) {
 	broken := errors.New("connection reset")
 	b := NewBody(0)
@@ -66,6 +83,25 @@ func TestALentBodyIsEmpty(t *testing.T) {
 		}
 		_, _ = b.ReadFrom(strings.NewReader("secret of one client"))
 		b.Release()
+	}
+}
+
+// A body that is sent in one write is a copy; a longer one is the client's own.
+func TestBodiesAreSentWholeOnBothSidesOfTheSmallOnes(t *testing.T) {
+	for size := smallBody - 3; size <= smallBody+3; size++ {
+		text := pattern(size)
+		b := NewBody(size)
+		_, _ = b.ReadFrom(bytes.NewReader(text))
+		sent, length := upstreamBody(b, []edit{{1, 2, []byte("xy")}, {size, size, []byte("z")}})
+		want := string(text[:1]) + "xy" + string(text[2:]) + "z"
+		if got, err := io.ReadAll(sent); err != nil || string(got) != want || length != int64(len(want)) {
+			t.Errorf("a body of %d bytes is sent as %d, %v, want %d", size, len(got), err, len(want))
+		}
+		sent.Close()
+		b.Release()
+		if n := b.refs.Load(); n != 0 {
+			t.Errorf("a body of %d bytes is held %d times", size, n)
+		}
 	}
 }
 
@@ -215,6 +251,11 @@ func FuzzSplice(f *testing.F) {
 		}
 		if !bytes.Equal(got, want) || length != int64(len(want)) {
 			t.Errorf("%q with %v = %q of length %d, want %q", text, edits, got, length, want)
+		}
+		sent, n := upstreamBody(b, edits)
+		defer sent.Close()
+		if got, err := io.ReadAll(sent); err != nil || !bytes.Equal(got, want) || n != int64(len(want)) {
+			t.Errorf("upstreamBody of %q with %v = %q of length %d, %v, want %q", text, edits, got, n, err, want)
 		}
 	})
 }

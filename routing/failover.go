@@ -107,9 +107,11 @@ type walk struct {
 	queue    []*Candidate
 	at       int // the next in the queue
 	attempts []Attempt
+	turn     turn // of the candidate that is being asked
 
 	told     *failure // the failure that the client hears of, should none answer
 	fellBack bool     // larger or more lenient models have been queued
+	missing  *failure // a provider was skipped that needs more than the request has
 	keyless  []string // providers that were skipped for want of any key
 	mute     bool     // a candidate was skipped that does not speak the protocol
 	rests    rest     // of the first key that will be back
@@ -144,11 +146,11 @@ func (r *Router) Do(ctx context.Context, q *Request) (*Answer, *Failure) {
 // going on.
 func (w *walk) run(ctx context.Context) *Answer {
 	answer, stop := w.round(ctx, (*keys.Pool).Pick)
-	if answer != nil || stop || len(w.attempts) > 0 {
+	if answer != nil || stop {
 		return answer
 	}
-	// Nothing could be tried. What rests only because of a transient fault may
-	// well be back: a provider that might answer is better than none.
+	// What was passed over only because of a transient fault may well be back:
+	// a provider that might answer is better than none.
 	answer, _ = w.round(ctx, (*keys.Pool).PickTransient)
 	return answer
 }
@@ -157,6 +159,9 @@ func (w *walk) round(ctx context.Context, choose pick) (answer *Answer, stop boo
 	for w.at = 0; w.at < len(w.queue); {
 		c := w.queue[w.at]
 		w.at++
+		if slices.ContainsFunc(w.attempts, func(a Attempt) bool { return a.candidate == c }) {
+			continue // asked in the first round
+		}
 		if answer, stop := w.try(ctx, c, choose); answer != nil || stop {
 			return answer, stop
 		}
@@ -181,25 +186,26 @@ func (w *walk) try(ctx context.Context, c *Candidate, choose pick) (answer *Answ
 		return nil, false
 	}
 	if missing := c.missing(w.request); missing != "" {
-		w.hear(&failure{class: InvalidRequest, err: translate.Error{
+		w.missing = &failure{class: InvalidRequest, err: translate.Error{
 			Param:   missing,
 			Message: fmt.Sprintf("provider %s needs %q in the request", c.route.Provider.ID, missing),
-		}})
+		}}
 		return nil, false
 	}
-	turn := turn{walk: w, candidate: c, model: c.upstreamModel(w.request), last: w.at == len(w.queue)}
+	t := &w.turn
+	*t = turn{walk: w, candidate: c, model: c.upstreamModel(w.request), last: w.at == len(w.queue)}
 	for len(w.attempts) < w.router.maxAttempts {
-		key, ok := choose(c.pool, time.Now(), turn.model, &turn.tried)
-		if !ok && turn.cycle+1 < w.router.keyCycles && turn.tried.NextCycle() {
-			turn.cycle++
+		key, ok := choose(c.pool, time.Now(), t.model, &t.tried)
+		if !ok && t.cycle+1 < w.router.keyCycles && t.tried.NextCycle() {
+			t.cycle++
 			continue
 		}
 		if !ok {
-			w.note(c, turn.model)
+			w.note(c, t.model)
 			return nil, false
 		}
 		for {
-			answer, next := turn.attempt(ctx, key)
+			answer, next := t.attempt(ctx, key)
 			switch next {
 			case sameKey:
 				if len(w.attempts) < w.router.maxAttempts {
@@ -283,6 +289,8 @@ func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
 	result := call(ctx, q, c, t.model, key, t.waits(started))
 	now := time.Now()
 	record := Attempt{
+		candidate: c,
+
 		Provider: c.route.Provider.ID,
 		Model:    t.model,
 		KeyID:    key.ID,
@@ -370,6 +378,9 @@ func (w *walk) failure(now time.Time) *Failure {
 	f := &Failure{Attempts: w.attempts}
 	if !w.rests.until.IsZero() {
 		f.RetryAfter = max(w.rests.until.Sub(now), time.Second)
+	}
+	if w.told == nil && w.rests.until.IsZero() {
+		w.told = w.missing
 	}
 	if w.told == nil {
 		return w.untried(f)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
 const scrubbed = "[key removed]"
@@ -18,6 +19,13 @@ func scrub(text string, key *keys.Key) string {
 		return strings.ReplaceAll(text, secret, scrubbed)
 	}
 	return text
+}
+
+// scrubError takes an upstream key out of all that an error says.
+func scrubError(e *translate.Error, key *keys.Key) {
+	for _, field := range []*string{&e.Message, &e.Type, &e.Code, &e.Param} {
+		*field = scrub(*field, key)
+	}
 }
 
 func scrubBytes(text []byte, key *keys.Key) []byte {

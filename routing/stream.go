@@ -31,6 +31,7 @@ type Stream struct {
 	alive    int           // of the watcher, when the idle timer was last set
 	grace    time.Duration // the wait for the end that the timer now bounds; 0: the model still writes
 	atEnd    bool
+	settled  bool // whole events said how the stream ends
 	readErr  error
 	judged   bool
 	failure  *failure
@@ -89,13 +90,12 @@ func (s *Stream) awaitContent(response *http.Response) *failure {
 		}
 		s.watcher.Write(chunk)
 		if err == io.EOF {
-			s.watcher.Close()
-			s.atEnd = true
+			s.end()
 		}
 		// An error event goes first: one that stands before any content must
 		// not reach the client, even when content follows in the same read.
 		if e, failed := s.watcher.Failure(); failed {
-			e.Message = scrub(e.Message, s.key)
+			scrubError(&e, s.key)
 			return &failure{class: Classify(response.StatusCode, e), status: response.StatusCode, err: e}
 		}
 		if s.watcher.Contents() > 0 {
@@ -137,7 +137,7 @@ func (s *Stream) notEvents(start []byte, response *http.Response) *failure {
 	}
 	body = append(body, rest...)
 	if e, is := translate.ErrorInAnswer(s.protocol, body); is {
-		e.Message = scrub(e.Message, s.key)
+		scrubError(&e, s.key)
 		return &failure{class: Classify(response.StatusCode, e), status: response.StatusCode, err: e}
 	}
 	return broken(response, "the upstream answered a stream request without an event stream")
@@ -170,13 +170,20 @@ func (s *Stream) read() []byte {
 	n, err := s.body.Read(buffer[left:])
 	s.watcher.Write(buffer[left : left+n])
 	if err != nil {
-		s.atEnd = true
 		s.readErr = err
-		s.watcher.Close()
+		s.end()
 	} else {
 		s.rearm()
 	}
 	return buffer[:left+n]
+}
+
+// end notes that the upstream has sent all there is.
+func (s *Stream) end() {
+	_, failed := s.watcher.Failure()
+	s.settled = failed || s.watcher.Complete()
+	s.watcher.Close()
+	s.atEnd = true
 }
 
 // wholeEvents cuts data behind its last whole event and keeps the rest for the
@@ -235,7 +242,7 @@ func (s *Stream) finish() ([]byte, error) {
 	}
 	if e, failed := s.watcher.Failure(); failed {
 		// The upstream's own error event has passed; nothing to add.
-		e.Message = scrub(e.Message, s.key)
+		scrubError(&e, s.key)
 		s.failure = &failure{class: Classify(http.StatusOK, e), status: http.StatusOK, err: e}
 		return s.last()
 	}
@@ -259,12 +266,15 @@ func (s *Stream) finish() ([]byte, error) {
 	}), nil
 }
 
-// last returns what stands behind the last whole event, and the empty line that
-// ends it, should the upstream have ended without. The watcher understood that
-// event all the same; clients would not, and learn neither of success nor of
-// failure.
+// last returns what stands behind the last whole event. Where that is the event
+// which says how the stream ends, and it lacks the empty line after it, it gets
+// one: the watcher understood it all the same; clients would not, and learn
+// neither of success nor of failure.
 func (s *Stream) last() ([]byte, error) {
-	end := s.watcher.AppendEventEnd(append([]byte(nil), s.rest...))
+	end := append([]byte(nil), s.rest...)
+	if !s.settled {
+		end = s.watcher.AppendEventEnd(end)
+	}
 	if len(end) == 0 {
 		return nil, io.EOF
 	}

@@ -121,9 +121,13 @@ func TestARequestWithoutTurnsIsLeftAlone(t *testing.T) {
 // JSON with one meaning, and to hold every turn that was there, in order.
 func FuzzCompleteToolResults(f *testing.F) {
 	for _, turns := range [][]string{
-		{userTurn, chatCalls2, chatTool1, userTurn}, {chatCall1},
-		{useBoth, result1, modelTurn}, {use1, use2, userTurn, result2}, {use1},
-		{item1, reasoningItem, item2, output1, userTurn}, {item1},
+		{userTurn, chatCalls2, chatTool1, userTurn},
+		{chatCall1},
+		{useBoth, result1, modelTurn},
+		{use1, use2, userTurn, result2},
+		{use1},
+		{item1, reasoningItem, item2, output1, userTurn},
+		{item1},
 		{`null`, `5`, `"x"`, `[]`, `{}`},
 	} {
 		f.Add([]byte(conversation("messages", turns)))
