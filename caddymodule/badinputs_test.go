@@ -253,28 +253,35 @@ func (b *badInput) try(t *testing.T, g *gateway, up *upstream, path string, p tr
 			}
 		}
 	}
-	if limit := b.Expected.MaxMS; limit == 0 {
-		run()
-	} else if took := quickest(3, run); took > time.Duration(limit)*time.Millisecond {
-		t.Errorf("took %v, want at most %d ms", took, limit)
+	ms, mb := b.Expected.MaxMS, int64(b.Expected.MaxRSSDeltaMB)
+	if mb > 0 {
+		measured := memoryUse
+		if b.Expected.Repeat > 0 {
+			measured = memoryKept // it is about what stays
+		}
+		grown := measured(run)
+		t.Logf("memory grew by %d MB, %d are allowed", grown, mb)
+		if grown > mb {
+			t.Errorf("memory grew by %d MB, want at most %d", grown, mb)
+		}
 	}
-	if limit := b.Expected.MaxRSSDeltaMB; limit > 0 {
-		grown := memoryUse(run)
-		if b.Expected.Repeat > 0 { // it is about what is kept
-			grown = memoryKept(run)
+	if ms > 0 {
+		if took := quickest(3, run); took > time.Duration(ms)*time.Millisecond {
+			t.Errorf("took %v, want at most %d ms", took, ms)
 		}
-		t.Logf("memory grew by %d MB, %d are allowed", grown, limit)
-		if grown > int64(limit) {
-			t.Errorf("memory grew by %d MB, want at most %d", grown, limit)
-		}
+	}
+	if ms == 0 && mb == 0 {
+		run()
 	}
 	calls := up.all()
 	if n := b.Expected.UpstreamCalls; n != nil && len(calls) != *n {
 		t.Errorf("upstream calls = %d, want %d", len(calls), *n)
 	}
 	for _, c := range calls {
-		if fmt.Sprint(c.header, c.query) != strings.NewReplacer("CLIENTSECRET", "", badInputsKey, "", "org-evil", "").Replace(fmt.Sprint(c.header, c.query)) {
-			t.Errorf("what is the client's own goes upstream: %v %s", c.header, c.query)
+		for _, own := range []string{"CLIENTSECRET", badInputsKey, "org-evil"} {
+			if strings.Contains(fmt.Sprint(c.header, c.query), own) {
+				t.Errorf("what is the client's own goes upstream: %v %s", c.header, c.query)
+			}
 		}
 	}
 	switch status := got.status; {

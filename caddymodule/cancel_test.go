@@ -142,6 +142,11 @@ func TestAClientThatLeavesEndsTheUpstreamCallAndAllFurtherAttempts(t *testing.T)
 				if tc.way == speaking {
 					readUntil(t, reader, "s-0")
 				}
+				if tc.way == failing {
+					// Into the pause, which lasts 125ms at least and which the
+					// gateway tells nobody of.
+					<-time.After(10 * time.Millisecond)
+				}
 				closed := time.Now()
 				tc.leave(conn)
 				gateway = append(gateway, (<-left).Sub(closed))

@@ -14,7 +14,7 @@ func TestARouteMayLeadElsewhereWithAKeyOfItsOwn(t *testing.T) {
 		providers: map[string]string{"p": provider("p", home.url, "")},
 		models: map[string]string{
 			"plain": model("plain", "", "p/up"),
-			"m":     fmt.Sprintf(`{"logical_name": "m", "model_routings": [{"provider": "p", "model": "special", "base_url": %q, "api_key_env": "SPECIAL_KEY"}]}`, elsewhere.url+"/v1"),
+			"m":     fmt.Sprintf(`{"logical_name": "m", "model_routings": [{"provider": "p", "model": "special", "base_url": %q, "api_key_env": ["SPECIAL_KEY"]}]}`, elsewhere.url+"/v1"),
 		},
 	})
 	for _, at := range generators {

@@ -40,6 +40,10 @@ func (b *bucket) take(now time.Time, n int64, perMinute int) {
 	}
 }
 
+// CountsTokens reports whether the pool's keys have a limit of tokens, so that
+// [Pool.Charge] has a use.
+func (p *Pool) CountsTokens() bool { return p.limits.TokensPerMinute > 0 }
+
 // Charge takes the tokens that an answer used out of the key's tokens per minute.
 // What it overdraws is paid back before the key is picked again, for an hour at
 // most. Tokens of 0 or below, and keys of no token limit, change nothing.

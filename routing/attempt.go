@@ -75,7 +75,6 @@ type result struct {
 	status  int
 	header  http.Header
 	whole   *Body
-	usage   translate.Usage
 	stream  *Stream
 	failure *failure
 }
@@ -143,8 +142,8 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return result{failure: statusFailure(ctx, response, key)}
 	}
-	whole, usage, f := readWhole(ctx, q, response, key)
-	return result{status: response.StatusCode, header: response.Header, whole: whole, usage: usage, failure: f}
+	whole, f := readWhole(ctx, q, response, key)
+	return result{status: response.StatusCode, header: response.Header, whole: whole, failure: f}
 }
 
 // upstreamRequest builds the call: the route's URL, headers by allow list, and
@@ -233,27 +232,26 @@ func bodyFailure(response *http.Response, body []byte, key *keys.Key) *failure {
 }
 
 // readWhole reads a whole answer and makes sure that it is one.
-func readWhole(ctx context.Context, q *Request, response *http.Response, key *keys.Key) (*Body, translate.Usage, *failure) {
+func readWhole(ctx context.Context, q *Request, response *http.Response, key *keys.Key) (*Body, *failure) {
 	size := int(min(max(response.ContentLength+1, 2<<10), maxAnswer))
 	whole := NewBody(size)
 	n, err := whole.ReadFrom(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		whole.Release()
 		if cause := context.Cause(ctx); cause != nil {
-			return nil, translate.Usage{}, cancelled(cause)
+			return nil, cancelled(cause)
 		}
-		return nil, translate.Usage{}, broken(response, "reading the answer: "+scrub(describe(err), key))
+		return nil, broken(response, "reading the answer: "+scrub(describe(err), key))
 	}
 	if n > maxAnswer {
 		whole.Release()
-		return nil, translate.Usage{}, broken(response, "the answer is larger than 64 MiB")
+		return nil, broken(response, "the answer is larger than 64 MiB")
 	}
 	if f := judgeWhole(q, response, whole.Bytes(), key); f != nil {
 		whole.Release()
-		return nil, translate.Usage{}, f
+		return nil, f
 	}
-	usage, _ := translate.ReadUsage(q.Protocol, whole.Bytes())
-	return whole, usage, nil
+	return whole, nil
 }
 
 func judgeWhole(q *Request, response *http.Response, body []byte, key *keys.Key) *failure {

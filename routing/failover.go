@@ -32,7 +32,7 @@ type Answer struct {
 	// Stream is an event stream that has shown content.
 	Stream *Stream
 
-	usage     translate.Usage
+	protocol  translate.Protocol
 	candidate *Candidate
 	key       *keys.Key
 }
@@ -44,7 +44,8 @@ func (a *Answer) Usage() translate.Usage {
 		usage, _ := a.Stream.Usage()
 		return usage
 	}
-	return a.usage
+	usage, _ := translate.ReadUsage(a.protocol, a.Whole.Bytes())
+	return usage
 }
 
 // CopyHeader copies the headers that a client may see.
@@ -59,8 +60,9 @@ func (a *Answer) CopyHeader(to http.Header) {
 // Close ends the upstream call, charges the key with what was used, and gives
 // memory back.
 func (a *Answer) Close() {
-	usage := a.Usage()
-	a.candidate.pool.Charge(a.key, time.Now(), usage.Total())
+	if a.candidate.pool.CountsTokens() {
+		a.candidate.pool.Charge(a.key, time.Now(), a.Usage().Total())
+	}
 	if a.Stream != nil {
 		a.Stream.Close()
 	}
@@ -309,7 +311,7 @@ func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
 			Header:    result.header,
 			Whole:     result.whole,
 			Stream:    result.stream,
-			usage:     result.usage,
+			protocol:  w.request.Protocol,
 			candidate: c,
 			key:       key,
 		}, stopHere

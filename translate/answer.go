@@ -31,10 +31,11 @@ func CheckAnswer(p Protocol, op Operation, body []byte) error {
 		}
 		return badAnswer("the answer is not a JSON object")
 	}
-	if e, failed := errorInAnswer(p, root); failed {
+	parts := partsOf(p, root)
+	if e, failed := parts.failure(root); failed {
 		return &e
 	}
-	if missing := missingIn(root, p, op); missing != "" {
+	if missing := parts.missing(p, op); missing != "" {
 		return badAnswer("the answer has no " + missing)
 	}
 	return nil
@@ -44,30 +45,30 @@ func badAnswer(message string) *Error {
 	return &Error{Status: 502, Message: message}
 }
 
-// missingIn names what an answer lacks, or returns "".
-func missingIn(root gjson.Result, p Protocol, op Operation) string {
+// missing names what an answer lacks, or returns "".
+func (a *parts) missing(p Protocol, op Operation) string {
 	switch {
 	case op == CountTokens:
-		if root.Get("input_tokens").Type != gjson.Number {
+		if a.tokens.Type != gjson.Number {
 			return "input_tokens"
 		}
 	case op == Embed:
-		if !root.Get("data").IsArray() {
+		if !a.data.IsArray() {
 			return "data"
 		}
 	case p == Messages:
-		if root.Get("type").Str != "message" {
+		if a.kind.Str != "message" {
 			return `type "message"`
 		}
-		if !root.Get("content").IsArray() {
+		if !a.content.IsArray() {
 			return "content"
 		}
 	case p == Responses:
-		if !root.Get("output").IsArray() {
+		if !a.output.IsArray() {
 			return "output"
 		}
 	default:
-		if choices := root.Get("choices"); !choices.IsArray() || isEmpty(choices) {
+		if !a.choices.IsArray() || isEmpty(a.choices) {
 			return "choices"
 		}
 	}

@@ -48,34 +48,73 @@ func unwrapped(root gjson.Result) gjson.Result {
 }
 
 func errorInAnswer(p Protocol, root gjson.Result) (Error, bool) {
-	var explicit bool   // it says so itself
-	var hasPayload bool // what a good answer has
-	var failed Error
-	var stopped bool // by failed
+	parts := partsOf(p, root)
+	return parts.failure(root)
+}
+
+// parts is what an answer consists of, as far as its judges care.
+type parts struct {
+	explicit bool  // it says itself that it is an error
+	payload  bool  // it has what only a good answer has
+	stopped  bool  // the model broke off, by failed
+	failed   Error // if stopped
+
+	kind, content, output, data, tokens, choices gjson.Result
+}
+
+// partsOf reads an answer in one pass. Of a member that is there twice the
+// first counts.
+func partsOf(p Protocol, root gjson.Result) (a parts) {
 	root.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "error":
-			explicit = explicit || isError(value)
+			a.explicit = a.explicit || isError(value)
 		case "type", "object":
-			explicit = explicit || value.Str == "error"
+			a.explicit = a.explicit || value.Str == "error"
+			if key.Str == "type" {
+				first(&a.kind, value)
+			}
 		case "base_resp":
-			explicit = explicit || value.Get("status_code").Int() != 0
+			a.explicit = a.explicit || value.Get("status_code").Int() != 0
 		case "status":
-			explicit = explicit || p == Responses && (value.Str == "failed" || value.Str == "cancelled")
+			a.explicit = a.explicit || p == Responses && (value.Str == "failed" || value.Str == "cancelled")
 		case "choices":
-			hasPayload = true
-			explicit = explicit || isError(value.Get("0.error"))
-			failed, stopped = finishError(value.Get("0.finish_reason").Str)
-		case "content", "output", "data", "input_tokens":
-			hasPayload = true
+			a.payload = true
+			first(&a.choices, value)
+			choice := value.Get("0")
+			a.explicit = a.explicit || isError(choice.Get("error"))
+			a.failed, a.stopped = finishError(choice.Get("finish_reason").Str)
+		case "content":
+			a.payload = true
+			first(&a.content, value)
+		case "output":
+			a.payload = true
+			first(&a.output, value)
+		case "data":
+			a.payload = true
+			first(&a.data, value)
+		case "input_tokens":
+			a.payload = true
+			first(&a.tokens, value)
 		}
-		return !explicit
+		return true
 	})
-	if hasPayload && !explicit {
-		return failed, stopped
+	return a
+}
+
+func first(to *gjson.Result, value gjson.Result) {
+	if !to.Exists() {
+		*to = value
+	}
+}
+
+// failure is the error that an answer reports.
+func (a *parts) failure(root gjson.Result) (Error, bool) {
+	if a.payload && !a.explicit {
+		return a.failed, a.stopped
 	}
 	e, ok := readError(root)
-	if !ok && explicit {
+	if !ok && a.explicit {
 		e, ok = Error{Message: "the upstream reported an error without details"}, true
 	}
 	if ok && e.Status == 0 {
