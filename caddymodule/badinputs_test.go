@@ -159,7 +159,7 @@ var badInputStatus = map[string]int{
 	"model empty string":                                    400,
 	"stream is 1":                                           400,
 	"responses previous_response_id of another client":      400,
-	"escaped NUL in model":                                  404, // no such model
+	"escaped NUL in model":                                  400,
 	// All readers agree, so these pass untouched.
 	"case variants model/MODEL (encoding/json struct takes MODEL)": 200,
 	"__proto__ and constructor keys":                               200,

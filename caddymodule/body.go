@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -76,6 +77,10 @@ func (t *timedReader) stop() {
 	}
 }
 
+// maxModelName bounds what a client may call a model. The name goes into logs
+// and headers and, where a file takes any name, to the provider.
+const maxModelName = 256
+
 // unreadableBody refuses encodings that we would have to guess at.
 func unreadableBody(h http.Header) *translate.Error {
 	if encoding := h["Content-Encoding"]; len(encoding) > 0 && (len(encoding) > 1 || !strings.EqualFold(encoding[0], "identity")) {
@@ -120,12 +125,15 @@ func (h *Handler) tooLarge() *translate.Error {
 	}
 }
 
-// bodyError tells why a body could not be read. nil means that the client is
-// gone and nobody is left to tell.
+// bodyError tells why a body could not be read. A client that has left does not
+// hear it; one that is still there must not take silence for an answer.
 func (h *Handler) bodyError(err error) *translate.Error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return h.tooLarge()
+		return &translate.Error{
+			Status:  http.StatusRequestEntityTooLarge,
+			Message: "the request body is larger than " + Size(tooLarge.Limit).String() + "; the operator can raise the limit",
+		}
 	}
 	// Caddy's request_body and its deadlines tell their status this way.
 	var fromCaddy caddyhttp.HandlerError
@@ -135,7 +143,7 @@ func (h *Handler) bodyError(err error) *translate.Error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &translate.Error{Status: http.StatusRequestTimeout, Message: "the request body did not arrive in time"}
 	}
-	return nil
+	return &translate.Error{Status: http.StatusBadRequest, Message: "the request body could not be read to its end"}
 }
 
 // readRequest checks the body and reads from it what routing needs to know.
@@ -169,6 +177,9 @@ func readRequest(e endpoint, r *http.Request, body *routing.Body, object *strict
 	if !isString || model == "" {
 		return nil, invalid("model", "\"model\" must be a non-empty string")
 	}
+	if len(model) > maxModelName || strings.ContainsFunc(model, unicode.IsControl) {
+		return nil, invalid("model", "\"model\" is longer than 256 bytes or has control characters")
+	}
 	q.Model = model
 	if raw, _, found := object.Get("stream"); found && !e.stream {
 		switch string(raw) {
@@ -181,6 +192,10 @@ func readRequest(e endpoint, r *http.Request, body *routing.Body, object *strict
 	}
 	if e.operation != translate.Generate {
 		q.Stream = false
+	}
+	if raw, _, found := object.Get("n"); found && e.protocol == translate.Chat {
+		// Anything but a number is for the provider to refuse.
+		q.Choices, _ = strconv.Atoi(string(raw))
 	}
 	return q, translate.CheckRequest(e.protocol, e.operation, object)
 }

@@ -151,12 +151,18 @@ func seenAs(t *testing.T, r recording) (status int, untouched bool) {
 	t.Helper()
 	code := ""
 	var body struct {
-		Error struct{ Code any }
+		Error struct {
+			Code    any
+			Message string
+		}
 	}
 	if json.Unmarshal(r.body, &body) == nil {
 		code, _ = body.Error.Code.(string)
 	}
 	switch {
+	case r.api == "chat" && strings.Contains(body.Error.Message, "maximum context length") && code != "context_length_exceeded":
+		// Without the code no client knows that it has to compact.
+		return http.StatusBadRequest, false
 	case code == "model_not_found":
 		return http.StatusNotFound, false
 	case code == "tool_use_failed":
@@ -204,6 +210,9 @@ func TestErrorsOfTheClientsMakingComeBackUntouched(t *testing.T) {
 			}
 			if !untouched && status != 200 && got.get(t, "error", "message") == "" {
 				t.Errorf("%s: no message in %s", r.file, got.body)
+			}
+			if !untouched && status == 400 && got.get(t, "error", "code") != "context_length_exceeded" {
+				t.Errorf("%s: the code does not say that the context is too long: %s", r.file, got.body)
 			}
 		}
 		if untouched {

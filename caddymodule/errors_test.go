@@ -179,7 +179,7 @@ func TestEveryErrorIsInTheProtocolOfItsEndpoint(t *testing.T) {
 			change: func(r *request) { r.header = flat{"Llm-Proxy-Hop": "3"} },
 		},
 		{
-			name: "no upstream key", status: 503, openAI: errorTold{server, "overloaded", "", "provider keyless"}, other: "api_error",
+			name: "no upstream key", status: 503, openAI: errorTold{server, "no_upstream_key", "", "provider keyless"}, other: "api_error",
 			change: func(r *request) { r.body = asking(r.body, "nokey") },
 		},
 		{name: "400", model: "demo-400", status: 400, openAI: errorTold{invalidRequest, "invalid_value", "", "refuse"}, other: invalidRequest, provider: true},
@@ -299,11 +299,18 @@ func TestAModelOfAnotherProtocolSaysWhereItCanBeAsked(t *testing.T) {
 
 func TestALongNameThatSomebodyMadeUpIsNotRepeated(t *testing.T) {
 	g, _, _ := demoGateway(t)
-	name := strings.Repeat("ünknown", 1000)
-	for _, at := range generators {
-		told := g.post(at.path, asking(goodRequests[at.path], name)).wantError(t, at.protocol, 404, true)
-		if len(told.message) > 400 {
-			t.Errorf("%s: the message has %d bytes", at.path, len(told.message))
+	for _, tc := range []struct {
+		name   string
+		status int
+	}{
+		{strings.Repeat("ü", 128), 404},
+		{strings.Repeat("ünknown", 1000), 400}, // longer than any name
+	} {
+		for _, at := range generators {
+			told := g.post(at.path, asking(goodRequests[at.path], tc.name)).wantError(t, at.protocol, tc.status, true)
+			if len(told.message) > 256 {
+				t.Errorf("%s: the message has %d bytes", at.path, len(told.message))
+			}
 		}
 	}
 }

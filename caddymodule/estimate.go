@@ -8,15 +8,12 @@ import (
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
-// estimated tells the caller of count_tokens that no tokenizer was asked.
-var estimated = []string{"param=input_tokens;action=estimated"}
-
 // estimate answers count_tokens where no upstream can. Agents ask before each
 // turn, and an estimate serves them better than an error.
 func (x *exchange) estimate(q *routing.Request) {
 	tokens := translate.EstimateTokens(x.endpoint.protocol, q.Body.Bytes())
 	body := strconv.AppendInt([]byte(`{"input_tokens":`), tokens, 10)
-	x.w.Header()["Llm-Proxy-Warnings"] = estimated
+	setHeaders(x.w.Header(), "Llm-Proxy-Warnings", "param=input_tokens;action=estimated")
 	x.committed = true
 	writeJSON(x.w, http.StatusOK, append(body, '}'))
 }

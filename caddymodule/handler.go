@@ -44,9 +44,9 @@ var version = "dev"
 //	GET  /v1/models, /v1/models/{id}
 //	GET  /health, /health/detailed
 //
-// Every answer carries X-Request-Id (Caddy's {http.request.uuid}),
-// Llm-Proxy-Provider, Llm-Proxy-Model and Llm-Proxy-Attempts. Errors come in
-// the protocol of the endpoint.
+// Every answer carries X-Request-Id (Caddy's {http.request.uuid}); one that a
+// provider gave also Llm-Proxy-Provider, Llm-Proxy-Model and
+// Llm-Proxy-Attempts. Errors come in the protocol of the endpoint.
 type Handler struct {
 	// Directory of provider files, one JSON file per provider, relative to
 	// the working directory. Default: config/providers.
@@ -90,7 +90,7 @@ type Handler struct {
 	current atomic.Pointer[runtime]
 	ended   atomic.Bool // by Cleanup
 	logger  *zap.Logger
-	started time.Time
+	created time.Time // of the models, as the model lists tell it
 }
 
 // ClientKey is one caller's name and key.
@@ -149,7 +149,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // then rejects, and `caddy validate` provisions beside a running server.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	h.started = time.Now()
+	h.created = time.Now()
 	if err := h.setDefaults(); err != nil {
 		return err
 	}

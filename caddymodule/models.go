@@ -48,7 +48,7 @@ func (h *Handler) asOpenAI(m *routing.Model) openAIModel {
 	if len(m.ModelRoutings) > 0 {
 		owner = m.ModelRoutings[0].ProviderName
 	}
-	return openAIModel{ID: m.LogicalName, Object: "model", Created: h.started.Unix(), OwnedBy: owner}
+	return openAIModel{ID: m.LogicalName, Object: "model", Created: h.created.Unix(), OwnedBy: owner}
 }
 
 func (h *Handler) asAnthropic(m *routing.Model) anthropicModel {
@@ -56,7 +56,7 @@ func (h *Handler) asAnthropic(m *routing.Model) anthropicModel {
 	if name == "" {
 		name = m.LogicalName
 	}
-	return anthropicModel{Type: "model", ID: m.LogicalName, DisplayName: name, CreatedAt: h.started.UTC().Format(time.RFC3339)}
+	return anthropicModel{Type: "model", ID: m.LogicalName, DisplayName: name, CreatedAt: h.created.UTC().Format(time.RFC3339)}
 }
 
 // listModels answers GET /v1/models in the caller's shape.

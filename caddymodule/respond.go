@@ -9,15 +9,14 @@ import (
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
-// The values of headers that never vary, shared by all answers so that setting
-// them allocates nothing. Nobody appends to them.
-var (
-	jsonType    = []string{"application/json"}
-	noStore     = []string{"no-store"}
-	eventStream = []string{"text/event-stream"}
-	neverRetry  = []string{"false"}
-	noBuffering = []string{"no"}
-)
+// setHeaders sets headers, given as canonical names and values in turn. The
+// values of one answer share an array of its own: Caddy's header directive
+// changes values in place, so no two answers may share any.
+func setHeaders(h http.Header, pairs ...string) {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		h[pairs[i]] = pairs[i+1 : i+2 : i+2]
+	}
+}
 
 // writeError answers with an error in the endpoint's protocol. retryAfter is
 // when another try makes sense; 0 says nothing about it.
@@ -34,10 +33,10 @@ func writeError(w http.ResponseWriter, p translate.Protocol, e *translate.Error,
 
 // writeJSON answers with a complete body.
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	h := w.Header()
-	h["Content-Type"] = jsonType
-	h["Cache-Control"] = noStore
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	setHeaders(w.Header(),
+		"Content-Type", "application/json",
+		"Cache-Control", "no-store",
+		"Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	// The client may be gone; there is nobody left to tell.
 	_, _ = w.Write(body)

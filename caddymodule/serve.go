@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"runtime/debug"
@@ -133,84 +134,100 @@ func (x *exchange) authenticate() bool {
 
 // generate answers the endpoints that ask a model for something.
 func (x *exchange) generate() {
-	body, e := x.handler.readBody(x.w, x.r)
-	if body == nil {
-		if e != nil {
-			x.w.Header().Set("Connection", "close")
-			x.fail(e, 0)
-		}
-		return
-	}
-	defer body.Release()
-	object := objects.Get().(*strictjson.Object)
-	defer objects.Put(object)
-
-	q, e := readRequest(x.endpoint, x.r, body, object)
-	if e != nil {
-		x.fail(e, 0)
-		return
-	}
-	answer, failure := x.runtime.router.Do(x.r.Context(), q)
-	if failure != nil {
-		x.logAttempts(q, failure.Attempts)
-		x.refuse(q, failure)
+	answer := x.ask()
+	if answer == nil {
 		return
 	}
 	defer answer.Close()
-	x.logAttempts(q, answer.Attempts)
-	x.announce(answer)
+	h := x.w.Header()
+	answer.CopyHeader(h)
+	setHeaders(h,
+		"Cache-Control", "no-store",
+		"Llm-Proxy-Provider", answer.Provider,
+		"Llm-Proxy-Model", answer.Model,
+		"Llm-Proxy-Attempts", strconv.Itoa(len(answer.Attempts)))
 	if answer.Stream != nil {
 		x.stream(answer)
 		return
 	}
-	h := x.w.Header()
-	h["Content-Length"] = []string{strconv.Itoa(len(answer.Whole.Bytes()))}
-	x.committed = true
-	x.w.WriteHeader(answer.Status)
-	// A client that has left cannot be told.
-	_, _ = x.w.Write(answer.Whole.Bytes())
+	x.whole(answer)
 }
 
-// announce sets the headers of an answer.
-func (x *exchange) announce(a *routing.Answer) {
-	h := x.w.Header()
-	a.CopyHeader(h)
-	h["Cache-Control"] = noStore
-	h["Llm-Proxy-Provider"] = []string{a.Provider}
-	h["Llm-Proxy-Model"] = []string{a.Model}
-	h["Llm-Proxy-Attempts"] = counted(len(a.Attempts))
-}
-
-// counted is a number as a header value. Nearly all requests need one attempt.
-func counted(n int) []string {
-	if n == 1 {
-		return one
+// ask finds an answer, or tells the client why there is none and returns nil.
+// What only attempts need is let go with it: a stream may last for an hour, and
+// its request may have had megabytes.
+func (x *exchange) ask() *routing.Answer {
+	body, e := x.handler.readBody(x.w, x.r)
+	if e != nil {
+		if x.r.ProtoMajor == 1 {
+			// What is left of the body is not worth reading. Other versions
+			// of HTTP have no such header.
+			x.w.Header().Set("Connection", "close")
+		}
+		x.fail(e, 0)
+		return nil
 	}
-	return []string{strconv.Itoa(n)}
+	defer body.Release()
+	object := objects.Get().(*strictjson.Object)
+	defer objects.Put(object)
+	defer object.Reset()
+
+	q, e := readRequest(x.endpoint, x.r, body, object)
+	if e != nil {
+		x.fail(e, 0)
+		return nil
+	}
+	// The transport notes in Caddy's variables what its dials need to know,
+	// and a dial may outlive its attempt: without the variables two attempts
+	// cannot meet in them.
+	ctx := context.WithValue(x.r.Context(), caddyhttp.VarsCtxKey, nil)
+	answer, failure := x.runtime.router.Do(ctx, q)
+	if failure != nil {
+		x.logAttempts(q, failure.Attempts)
+		x.refuse(q, failure)
+		return nil
+	}
+	x.logAttempts(q, answer.Attempts)
+	return answer
 }
 
-var one = []string{"1"}
+// whole writes a complete answer.
+func (x *exchange) whole(a *routing.Answer) {
+	h := x.w.Header()
+	setHeaders(h, "Content-Length", strconv.Itoa(len(a.Whole.Bytes())))
+	if !isJSON(h.Get("Content-Type")) || h.Get("Content-Type") == "" {
+		// It has been read as JSON; some vendors say otherwise, and SDKs
+		// believe the header.
+		setHeaders(h, "Content-Type", "application/json")
+	}
+	x.committed = true
+	x.w.WriteHeader(a.Status)
+	if _, err := x.w.Write(a.Whole.Bytes()); err != nil {
+		a.KeepMemory()
+	}
+}
 
 // stream passes the events on as they come, one flush per upstream read.
 func (x *exchange) stream(a *routing.Answer) {
-	h := x.w.Header()
-	h["Content-Type"] = eventStream
-	h["X-Accel-Buffering"] = noBuffering
+	setHeaders(x.w.Header(), "Content-Type", "text/event-stream", "X-Accel-Buffering", "no")
 	controller := http.NewResponseController(x.w)
 	x.committed = true
 	x.w.WriteHeader(a.Status)
 	for {
 		chunk, err := a.Stream.Next()
-		if err != nil {
-			if err != io.EOF {
-				return // the client is gone
-			}
+		if err == io.EOF {
 			break
 		}
-		if _, err := x.w.Write(chunk); err != nil {
-			return
+		if err != nil {
+			// The client has left, or looks as if it had. Should it still
+			// read, it must not see a clean end.
+			panic(http.ErrAbortHandler)
 		}
-		if err := controller.Flush(); err != nil {
+		if _, err = x.w.Write(chunk); err == nil {
+			err = controller.Flush()
+		}
+		if err != nil {
+			a.KeepMemory()
 			return
 		}
 	}
@@ -225,6 +242,9 @@ func (x *exchange) stream(a *routing.Answer) {
 // refuse tells the client why nothing answered.
 func (x *exchange) refuse(q *routing.Request, f *routing.Failure) {
 	if f.Class == routing.ClientGone {
+		// Nobody reads this but the access log.
+		x.committed = true
+		x.w.WriteHeader(f.Err.Status)
 		return
 	}
 	if x.endpoint.kind == kindCountTokens && !f.OfRequest() {
@@ -232,9 +252,10 @@ func (x *exchange) refuse(q *routing.Request, f *routing.Failure) {
 		return
 	}
 	h := x.w.Header()
-	h["Llm-Proxy-Attempts"] = counted(len(f.Attempts))
-	if f.Err.Status < 500 && f.Err.Status != http.StatusTooManyRequests {
-		h["X-Should-Retry"] = neverRetry
+	setHeaders(h, "Llm-Proxy-Attempts", strconv.Itoa(len(f.Attempts)))
+	if f.Err.Status < 500 && f.Err.Status != http.StatusTooManyRequests || f.Permanent {
+		// OpenAI's and Anthropic's SDKs would try again twice.
+		setHeaders(h, "X-Should-Retry", "false")
 	}
 	if f.Body != nil {
 		writeJSON(x.w, f.Err.StatusFor(x.endpoint.protocol), f.Body)

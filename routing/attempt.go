@@ -1,10 +1,12 @@
 package routing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -84,19 +86,23 @@ type failure struct {
 	class  Class
 	status int
 	err    translate.Error
+	// detail is for the log where the client is told less.
+	detail string
+	// undialed says that no connection could be opened.
+	undialed bool
 	// body is the upstream's error body as it came, nil when it is none that
-	// a client could read.
-	body   []byte
-	header http.Header
+	// a client of the protocol could read.
+	body []byte
 	// resetAfter is what the upstream asked for.
 	resetAfter time.Duration
 }
 
-func (f *failure) reason() string {
-	if f.err.Message == "" {
-		return fmt.Sprintf("status %d", f.status)
-	}
-	return f.err.Message
+// reason is for the log.
+func (f *failure) reason() string { return cmp.Or(f.detail, f.message()) }
+
+// message is for the client.
+func (f *failure) message() string {
+	return cmp.Or(f.err.Message, fmt.Sprintf("the provider answered with status %d", f.status))
 }
 
 // standsFor is the status that counts: the answer's, or the one that an error
@@ -132,7 +138,7 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 		return result{failure: f}
 	}
 	if q.Stream && response.StatusCode >= 200 && response.StatusCode <= 299 {
-		stream, f := openStream(ctx, cancel, deadline, q.Protocol, waits.idle, response, key)
+		stream, f := openStream(ctx, cancel, deadline, q, waits.idle, response, key)
 		return result{status: response.StatusCode, header: response.Header, stream: stream, failure: f}
 	}
 
@@ -140,7 +146,7 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 	defer deadline.stop()
 	defer response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return result{failure: statusFailure(ctx, response, key)}
+		return result{failure: statusFailure(ctx, q.Protocol, response, key)}
 	}
 	whole, f := readWhole(ctx, q, response, key)
 	return result{status: response.StatusCode, header: response.Header, whole: whole, failure: f}
@@ -169,10 +175,18 @@ func transportFailure(ctx context.Context, err error, key *keys.Key) *failure {
 	if cause := context.Cause(ctx); cause != nil {
 		return cancelled(cause)
 	}
-	return &failure{
-		class: classifyTransport(err),
-		err:   translate.Error{Message: scrub(describe(err), key)},
+	f := &failure{
+		class:  classifyTransport(err),
+		err:    translate.Error{Message: "the provider's connection broke before it answered"},
+		detail: scrub(describe(err), key),
 	}
+	// Where providers live is no business of a client's.
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		f.undialed = true
+		f.err.Message = "the provider could not be reached"
+	}
+	return f
 }
 
 // cancelled tells what it means that an attempt's context ended for cause.
@@ -184,7 +198,7 @@ func cancelled(cause error) *failure {
 			status: http.StatusGatewayTimeout,
 			err:    translate.Error{Message: "upstream timed out: " + cause.Error()},
 		}
-	case errTotal:
+	case errTotal, context.DeadlineExceeded:
 		return &failure{
 			class:  Local,
 			status: http.StatusGatewayTimeout,
@@ -196,7 +210,7 @@ func cancelled(cause error) *failure {
 
 // statusFailure reads an error answer. Only its start is read; the connection
 // is kept when that was all of it.
-func statusFailure(ctx context.Context, response *http.Response, key *keys.Key) *failure {
+func statusFailure(ctx context.Context, p translate.Protocol, response *http.Response, key *keys.Key) *failure {
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		// Its body is the bare connection, which no context ends.
 		return broken(response, "the upstream switched protocols")
@@ -205,22 +219,19 @@ func statusFailure(ctx context.Context, response *http.Response, key *keys.Key) 
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cancelled(cause)
 	}
-	return bodyFailure(response, body, key)
-}
-
-// bodyFailure makes a failure of an error body, with whatever status it came.
-func bodyFailure(response *http.Response, body []byte, key *keys.Key) *failure {
-	e, readable := translate.ParseError(body)
-	scrubError(&e, key)
-	f := &failure{
-		class:  Classify(response.StatusCode, e),
-		status: response.StatusCode,
-		err:    e,
-		header: response.Header,
-	}
-	if readable {
+	e, _ := translate.ParseError(body)
+	f := reportedFailure(response, e, body, key)
+	if translate.SpeaksError(p, body) {
 		f.body = scrubBytes(body, key)
 	}
+	return f
+}
+
+// reportedFailure is a failure that the upstream tells of itself, by its status
+// or in the body of an answer that looked good.
+func reportedFailure(response *http.Response, e translate.Error, body []byte, key *keys.Key) *failure {
+	scrubError(&e, key)
+	f := &failure{class: Classify(response.StatusCode, e), status: response.StatusCode, err: e}
 	askedFor := recoveryAfter
 	if f.class == RateLimited {
 		askedFor = ResetAfter
@@ -233,8 +244,8 @@ func bodyFailure(response *http.Response, body []byte, key *keys.Key) *failure {
 
 // readWhole reads a whole answer and makes sure that it is one.
 func readWhole(ctx context.Context, q *Request, response *http.Response, key *keys.Key) (*Body, *failure) {
-	size := int(min(max(response.ContentLength+1, 2<<10), maxAnswer))
-	whole := NewBody(size)
+	// What is announced is no reason to make room for more than 1 MiB.
+	whole := NewBody(int(min(max(response.ContentLength+1, 2<<10), 1<<20)))
 	n, err := whole.ReadFrom(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		whole.Release()
@@ -263,8 +274,7 @@ func judgeWhole(q *Request, response *http.Response, body []byte, key *keys.Key)
 	if !errors.As(err, &e) {
 		return broken(response, err.Error())
 	}
-	scrubError(e, key)
-	return &failure{class: Classify(response.StatusCode, *e), status: response.StatusCode, err: *e}
+	return reportedFailure(response, *e, body, key)
 }
 
 func broken(response *http.Response, message string) *failure {

@@ -3,7 +3,6 @@ package routing
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -124,14 +123,24 @@ var (
 	acceptEvents = []string{"text/event-stream"}
 )
 
-// headers are what the provider gets: its own, those of the client that an
-// allow list names, and the key. A client's Anthropic-Version goes before the
-// file's, because the body was written for it.
+// headers are what the provider gets: those of the client that an allow list
+// names, its own, and the key. Its own go first, but for two: a client's
+// Anthropic-Version, because the body was written for it, and Anthropic-Beta,
+// where both count.
 func (c *Candidate) headers(q *Request, key *keys.Key) http.Header {
 	h := make(http.Header, 8)
-	maps.Copy(h, c.header.fixed)
 	for name, values := range q.Header {
 		if forwardedHeader(name) {
+			h[name] = values
+		}
+	}
+	for name, values := range c.header.fixed {
+		sent, both := h[name]
+		switch {
+		case both && name == "Anthropic-Version":
+		case both && name == "Anthropic-Beta":
+			h[name] = append(slices.Clip(values), sent...)
+		default:
 			h[name] = values
 		}
 	}

@@ -55,6 +55,12 @@ func Classify(status int, e translate.Error) Class {
 	case status < 200 || status >= 300 && status < 400:
 		// A redirect is never followed: it would carry the key elsewhere.
 		return Broken
+	case status == 403 && unknownModel(code, kind):
+		// A project without access to one model: other models may be open to
+		// it, and whoever asked must not put the key to rest for all.
+		return ModelUnknown
+	case status == 403 && refusedContent(code, kind, message):
+		return ContentPolicy
 	case status == 401, status == 402, status == 403:
 		return KeyDead
 	case outOfMoney(code, kind, message):
@@ -76,8 +82,7 @@ func Classify(status int, e translate.Error) Class {
 		return KeyDead
 	case code == "rate_limit_exceeded", kind == "rate_limit_error":
 		return RateLimited
-	case code == "model_not_found", code == "model_not_available", code == "deploymentnotfound",
-		kind == "not_found_error", status == 404, status == 405, status == 410:
+	case unknownModel(code, kind), status == 404, status == 405, status == 410:
 		return ModelUnknown
 	case code == "tool_use_failed":
 		// Groq: the model wrote a call that its server could not parse. The
@@ -88,6 +93,10 @@ func Classify(status int, e translate.Error) Class {
 		return Broken
 	}
 	return InvalidRequest
+}
+
+func unknownModel(code, kind string) bool {
+	return code == "model_not_found" || code == "model_not_available" || code == "deploymentnotfound" || kind == "not_found_error"
 }
 
 func outOfMoney(code, kind, message string) bool {
@@ -119,7 +128,8 @@ func refusedContent(code, kind, message string) bool {
 		return true
 	}
 	return kind == "content_filter" || kind == "content_policy_violation" ||
-		strings.Contains(message, "blocked by content filtering policy")
+		strings.Contains(message, "blocked by content filtering policy") ||
+		strings.Contains(message, "requires moderation") // OpenRouter, with status 403
 }
 
 func refusedKey(code, kind, message string) bool {

@@ -90,6 +90,7 @@ func TestAnErrorAnswerHasItsClass(t *testing.T) {
 		{"OpenAI policy", 400, `{"error":{"message":"rejected","type":"invalid_request_error","code":"content_policy_violation"}}`, ContentPolicy},
 		{"Responses policy", 400, `{"error":{"message":"Invalid prompt","type":"invalid_request_error","code":"invalid_prompt"}}`, ContentPolicy},
 		{"Azure policy", 400, `{"error":{"message":"x","code":"ResponsibleAIPolicyViolation"}}`, ContentPolicy},
+		{"403 policy", 403, `{"error":{"message":"x","code":"content_policy_violation"}}`, ContentPolicy},
 		{"images", 400, `{"error":{"message":"x","code":"moderation_blocked"}}`, ContentPolicy},
 		{"type only", 400, `{"error":{"message":"x","type":"content_filter"}}`, ContentPolicy},
 		{"Anthropic policy", 400, `{"type":"error","error":{"type":"invalid_request_error","message":"Output blocked by content filtering policy"}}`, ContentPolicy},
@@ -99,6 +100,7 @@ func TestAnErrorAnswerHasItsClass(t *testing.T) {
 		{"Responses model is 400", 400, `{"error":{"message":"The requested model 'x' does not exist.","type":"invalid_request_error","param":"model","code":"model_not_found"}}`, ModelUnknown},
 		{"Azure model", 404, `{"error":{"message":"x","code":"DeploymentNotFound"}}`, ModelUnknown},
 		{"Anthropic model", 404, `{"type":"error","error":{"type":"not_found_error","message":"model: x"}}`, ModelUnknown},
+		{"OpenAI model that the project may not use", 403, `{"error":{"message":"Project ` + "`proj_1`" + ` does not have access to model ` + "`x`" + `","type":"invalid_request_error","code":"model_not_found"}}`, ModelUnknown},
 		{"Together model", 400, `{"error":{"message":"x","code":"model_not_available"}}`, ModelUnknown},
 
 		// Rates, where the status is another.
@@ -254,7 +256,9 @@ func FuzzClassify(f *testing.F) {
 		switch {
 		case status < 200 || status >= 300 && status < 400:
 			allowed[Broken] = true
-		case status >= 401 && status <= 403:
+		case status == 403:
+			allowed[KeyDead], allowed[ModelUnknown], allowed[ContentPolicy] = true, true, true
+		case status == 401, status == 402:
 			allowed[KeyDead] = true
 		case status == 429:
 			allowed[RateLimited], allowed[KeyDead] = true, true

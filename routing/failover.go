@@ -35,6 +35,8 @@ type Answer struct {
 	protocol  translate.Protocol
 	candidate *Candidate
 	key       *keys.Key
+	cooling   bool // whether keys rest at all
+	lent      bool
 }
 
 // Usage is what the upstream has counted, so far for a stream. It is not to be
@@ -57,6 +59,15 @@ func (a *Answer) CopyHeader(to http.Header) {
 	}
 }
 
+// KeepMemory says that a write of the answer failed, so that the connection may
+// still read from its memory after Close; see [Stream.KeepMemory].
+func (a *Answer) KeepMemory() {
+	a.lent = true
+	if a.Stream != nil {
+		a.Stream.KeepMemory()
+	}
+}
+
 // Close ends the upstream call, charges the key with what was used, and gives
 // memory back.
 func (a *Answer) Close() {
@@ -64,9 +75,13 @@ func (a *Answer) Close() {
 		a.candidate.pool.Charge(a.key, time.Now(), a.Usage().Total())
 	}
 	if a.Stream != nil {
+		if class, _, failed := a.Stream.Failure(); failed && class == Broken && a.cooling {
+			// Too late for this client, but others had better go elsewhere.
+			a.candidate.pool.Cool(a.key, keys.ScopeKeyModel, a.Model, time.Now(), transientRest, keys.ReasonBroken)
+		}
 		a.Stream.Close()
 	}
-	if a.Whole != nil {
+	if a.Whole != nil && !a.lent {
 		a.Whole.Release()
 	}
 }
@@ -81,6 +96,9 @@ type Failure struct {
 	// protocol and the mistake is the client's, so that not a word of it is
 	// lost: agents read these texts. nil: encode Err.
 	Body []byte
+	// Permanent says that another try makes no sense until the operator has
+	// done something.
+	Permanent bool
 	// RetryAfter is when another try makes sense, 0 when nobody knows.
 	RetryAfter time.Duration
 	// Attempts are all upstream calls of the request.
@@ -112,7 +130,7 @@ type walk struct {
 	turn     turn // of the candidate that is being asked
 
 	told     *failure // the failure that the client hears of, should none answer
-	fellBack bool     // larger or more lenient models have been queued
+	fellBack Class    // why larger or more lenient models have been queued
 	missing  *failure // a provider was skipped that needs more than the request has
 	keyless  []string // providers that were skipped for want of any key
 	mute     bool     // a candidate was skipped that does not speak the protocol
@@ -161,7 +179,7 @@ func (w *walk) round(ctx context.Context, choose pick) (answer *Answer, stop boo
 	for w.at = 0; w.at < len(w.queue); {
 		c := w.queue[w.at]
 		w.at++
-		if slices.ContainsFunc(w.attempts, func(a Attempt) bool { return a.candidate == c }) {
+		if slices.ContainsFunc(w.attempts, func(a Attempt) bool { return a.candidate.route == c.route }) {
 			continue // asked in the first round
 		}
 		if answer, stop := w.try(ctx, c, choose); answer != nil || stop {
@@ -196,6 +214,7 @@ func (w *walk) try(ctx context.Context, c *Candidate, choose pick) (answer *Answ
 	}
 	t := &w.turn
 	*t = turn{walk: w, candidate: c, model: c.upstreamModel(w.request), last: w.at == len(w.queue)}
+	defer t.letGo()
 	for len(w.attempts) < w.router.maxAttempts {
 		key, ok := choose(c.pool, time.Now(), t.model, &t.tried)
 		if !ok && t.cycle+1 < w.router.keyCycles && t.tried.NextCycle() {
@@ -221,6 +240,7 @@ func (w *walk) try(ctx context.Context, c *Candidate, choose pick) (answer *Answ
 			break
 		}
 	}
+	w.note(c, t.model)
 	return nil, true
 }
 
@@ -280,6 +300,13 @@ type turn struct {
 	repaired  *Request
 }
 
+// letGo gives back the memory of a repaired request; attempts hold it themselves.
+func (t *turn) letGo() {
+	if t.repaired != nil {
+		t.repaired.Body.Release()
+	}
+}
+
 // attempt makes one upstream call and judges it.
 func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
 	w, c := t.walk, t.candidate
@@ -312,6 +339,7 @@ func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
 			Whole:     result.whole,
 			Stream:    result.stream,
 			protocol:  w.request.Protocol,
+			cooling:   w.router.cooldown > 0,
 			candidate: c,
 			key:       key,
 		}, stopHere
@@ -394,13 +422,21 @@ func (w *walk) failure(now time.Time) *Failure {
 		Type:    told.err.Type,
 		Code:    told.err.Code,
 		Param:   told.err.Param,
-		Message: told.reason(),
+		Message: told.message(),
 	}
 	switch told.class {
-	case InvalidRequest, ContextTooLong, ContentPolicy:
+	case ContextTooLong:
+		// The code makes the words those that the client's agents know.
+		f.Err.Code, f.RetryAfter = "context_length_exceeded", 0
+		if translate.SaysContextTooLong(w.request.Protocol, told.err) {
+			f.Body = told.body
+		}
+	case InvalidRequest, ContentPolicy:
 		f.Body, f.RetryAfter = told.body, 0
 	case RateLimited:
-		f.RetryAfter = max(f.RetryAfter, told.resetAfter, time.Second)
+		if f.RetryAfter == 0 {
+			f.RetryAfter = max(told.resetAfter, time.Second)
+		}
 	case KeyDead:
 		// What the provider said may name the account, and is nothing that
 		// the caller could mend.
@@ -426,18 +462,20 @@ func (w *walk) untried(f *Failure) *Failure {
 		f.Class = Broken
 		f.Err = translate.Error{Status: http.StatusServiceUnavailable, Message: "every upstream for this model is resting after failures; try again later"}
 	case len(w.keyless) > 0:
-		f.Class = Local
+		f.Class, f.Permanent = Local, true
 		f.Err = translate.Error{
 			Status:  http.StatusServiceUnavailable,
+			Code:    "no_upstream_key",
 			Message: "no upstream key is set for model " + strconv.Quote(w.request.Model) + " (provider " + strings.Join(w.keyless, ", ") + ")",
 		}
 	case w.mute:
 		f.Class = InvalidRequest
 		f.Err = w.wrongProtocol()
 	default:
-		f.Class = Local
+		f.Class, f.Permanent = Local, true
 		f.Err = translate.Error{
 			Status:  http.StatusServiceUnavailable,
+			Code:    "no_usable_route",
 			Message: "no route of model " + strconv.Quote(w.request.Model) + " is usable; the operator's log says why",
 		}
 	}

@@ -24,6 +24,9 @@ type Request struct {
 	// ForceStream says that the endpoint asks for a stream whatever the body
 	// says, so that the body has to say it too.
 	ForceStream bool
+	// Choices is how many answers the client asked for: n of Chat
+	// Completions; 0 means one.
+	Choices int
 	// Header holds the client's headers. Only those of an allow list go
 	// upstream, and never a credential.
 	Header http.Header

@@ -12,10 +12,14 @@ import (
 
 const scrubbed = "[key removed]"
 
+// shortestSecret is from where a key is one. Servers that check none are given
+// "x" or "EMPTY", which occur in ordinary words.
+const shortestSecret = 8
+
 // scrub takes an upstream key out of a text. Providers echo keys in their 401
 // messages, and a text may reach a log or a client.
 func scrub(text string, key *keys.Key) string {
-	if secret := key.Secret(); secret != "" {
+	if secret := key.Secret(); len(secret) >= shortestSecret {
 		return strings.ReplaceAll(text, secret, scrubbed)
 	}
 	return text
@@ -29,7 +33,7 @@ func scrubError(e *translate.Error, key *keys.Key) {
 }
 
 func scrubBytes(text []byte, key *keys.Key) []byte {
-	if secret := key.Secret(); secret != "" {
+	if secret := key.Secret(); len(secret) >= shortestSecret {
 		return bytes.ReplaceAll(text, []byte(secret), []byte(scrubbed))
 	}
 	return text

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -30,6 +31,8 @@ type Stream struct {
 	rest     []byte        // the start of an event whose end has not been read yet
 	alive    int           // of the watcher, when the idle timer was last set
 	grace    time.Duration // the wait for the end that the timer now bounds; 0: the model still writes
+	sniffed  bool          // the first bytes were those of an event stream
+	lent     bool          // a client's connection may still read the buffer
 	atEnd    bool
 	settled  bool // whole events said how the stream ends
 	readErr  error
@@ -58,9 +61,9 @@ const (
 
 // openStream reads a stream up to its first content event. Until then nothing
 // is committed and every fault is a failure that another route can mend.
-func openStream(ctx context.Context, cancel context.CancelCauseFunc, deadline *deadline, protocol translate.Protocol, idle time.Duration, response *http.Response, key *keys.Key) (*Stream, *failure) {
+func openStream(ctx context.Context, cancel context.CancelCauseFunc, deadline *deadline, q *Request, idle time.Duration, response *http.Response, key *keys.Key) (*Stream, *failure) {
 	s := &Stream{
-		protocol: protocol,
+		protocol: q.Protocol,
 		ctx:      ctx,
 		cancel:   cancel,
 		deadline: deadline,
@@ -70,7 +73,8 @@ func openStream(ctx context.Context, cancel context.CancelCauseFunc, deadline *d
 		watcher:  watchers.Get().(*translate.Watcher),
 		buffer:   streamBuffers.Get().(*[]byte),
 	}
-	s.watcher.Reset(protocol)
+	s.watcher.Reset(q.Protocol)
+	s.watcher.Expect(q.Choices)
 	if f := s.awaitContent(response); f != nil {
 		s.Close()
 		return nil, f
@@ -85,8 +89,11 @@ func (s *Stream) awaitContent(response *http.Response) *failure {
 	for {
 		n, err := s.body.Read(*s.buffer)
 		chunk := (*s.buffer)[:n]
-		if len(s.held) == 0 && n > 0 && !translate.LooksLikeEventStream(chunk) {
-			return s.notEvents(chunk, response)
+		if !s.sniffed && n > 0 {
+			start := append(bytes.TrimLeft(s.held, "\r\n"), chunk...)
+			if s.sniffed = len(bytes.TrimSpace(start)) > 0; s.sniffed && !translate.LooksLikeEventStream(start) {
+				return s.notEvents(start, response)
+			}
 		}
 		s.watcher.Write(chunk)
 		if err == io.EOF {
@@ -95,8 +102,7 @@ func (s *Stream) awaitContent(response *http.Response) *failure {
 		// An error event goes first: one that stands before any content must
 		// not reach the client, even when content follows in the same read.
 		if e, failed := s.watcher.Failure(); failed {
-			scrubError(&e, s.key)
-			return &failure{class: Classify(response.StatusCode, e), status: response.StatusCode, err: e}
+			return reportedFailure(response, e, nil, s.key)
 		}
 		if s.watcher.Contents() > 0 {
 			s.hold(chunk)
@@ -137,8 +143,7 @@ func (s *Stream) notEvents(start []byte, response *http.Response) *failure {
 	}
 	body = append(body, rest...)
 	if e, is := translate.ErrorInAnswer(s.protocol, body); is {
-		scrubError(&e, s.key)
-		return &failure{class: Classify(response.StatusCode, e), status: response.StatusCode, err: e}
+		return reportedFailure(response, e, body, s.key)
 	}
 	return broken(response, "the upstream answered a stream request without an event stream")
 }
@@ -215,7 +220,8 @@ func (s *Stream) rearm() {
 			s.deadline.await(finishGrace, &errGrace)
 		}
 	case s.watcher.Alive() > s.alive:
-		s.alive = s.watcher.Alive()
+		// Another choice may begin after one has finished.
+		s.alive, s.grace = s.watcher.Alive(), 0
 		s.deadline.await(s.idle, &errIdle)
 	}
 }
@@ -250,7 +256,11 @@ func (s *Stream) finish() ([]byte, error) {
 	case cause != nil:
 		s.failure = cancelled(cause)
 	case s.readErr != nil && s.readErr != io.EOF:
-		s.failure = &failure{class: Broken, err: translate.Error{Message: "the upstream connection broke: " + scrub(describe(s.readErr), s.key)}}
+		s.failure = &failure{
+			class:  Broken,
+			err:    translate.Error{Message: "the upstream connection broke"},
+			detail: "the upstream connection broke: " + scrub(describe(s.readErr), s.key),
+		}
 	default:
 		s.failure = &failure{class: Broken, err: translate.Error{Message: "the upstream stream was cut short"}}
 	}
@@ -262,7 +272,7 @@ func (s *Stream) finish() ([]byte, error) {
 	}
 	return s.watcher.AppendStreamError(nil, &translate.Error{
 		Status:  s.failure.class.statusFor(s.failure.status),
-		Message: s.failure.err.Message,
+		Message: s.failure.message(),
 	}), nil
 }
 
@@ -293,12 +303,19 @@ func (s *Stream) Failure() (class Class, reason string, ok bool) {
 // Usage is what the upstream has counted so far. Not to be called after Close.
 func (s *Stream) Usage() (translate.Usage, bool) { return s.watcher.Usage() }
 
+// KeepMemory says that what Next returned last may still be read after Close: an
+// HTTP/2 server whose client leaves in the middle of a write returns from it
+// before the bytes are out of use. They must not become another client's then.
+func (s *Stream) KeepMemory() { s.lent = true }
+
 // Close ends the upstream call and gives the stream's memory back.
 func (s *Stream) Close() {
 	s.deadline.stop()
 	s.cancel(nil)
 	s.body.Close()
 	watchers.Put(s.watcher)
-	streamBuffers.Put(s.buffer)
+	if !s.lent {
+		streamBuffers.Put(s.buffer)
+	}
 	s.watcher, s.buffer, s.held, s.rest = nil, nil, nil, nil
 }

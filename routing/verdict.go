@@ -39,16 +39,18 @@ func (t *turn) judge(f *failure) verdict {
 		t.repeats++
 		return verdict{next: sameKey, pause: jittered(backoff << (t.repeats - 1))}
 	}
-	if rule, ok := t.candidate.route.Provider.ErrorHandling[f.status]; ok && f.class != ClientGone && f.class != Local {
+	if rule, ok := t.candidate.route.Provider.ErrorHandling[f.status]; ok && f.class == Classify(f.status, translate.Error{}) {
+		// A rule is about a status. Where the body says something else, such
+		// as a bad key with status 400, the class knows better.
 		return t.byRule(rule, f)
 	}
 	switch f.class {
 	case InvalidRequest:
 		return verdict{next: stopHere}
 	case ContextTooLong:
-		return verdict{next: t.walk.fallBack(t.walk.plan.context)}
+		return verdict{next: t.walk.fallBack(ContextTooLong, t.walk.plan.context)}
 	case ContentPolicy:
-		return verdict{next: t.walk.fallBack(t.walk.plan.policy)}
+		return verdict{next: t.walk.fallBack(ContentPolicy, t.walk.plan.policy)}
 	case KeyDead:
 		return verdict{next: nextKey, scope: keys.ScopeKey, rest: t.keyRest(), why: keys.ReasonDead}
 	case RateLimited:
@@ -76,7 +78,7 @@ func (t *turn) byBreakage(f *failure) verdict {
 	switch {
 	case t.broken:
 		v.next = nextRoute
-	case t.candidate.pool.Len() == 1 && f.status == 0:
+	case t.candidate.pool.Len() == 1 && f.status == 0 && !f.undialed:
 		v.next, v.rest = sameKey, 0
 	}
 	t.broken = true
@@ -86,13 +88,7 @@ func (t *turn) byBreakage(f *failure) verdict {
 // byRule does what the provider's error_handling says.
 func (t *turn) byRule(rule ErrorRule, f *failure) verdict {
 	v := verdict{next: nextKey, why: reasonFor(f.class)}
-	action := rule.Action
-	if action == ActionModelKeyFailure && f.class == KeyDead {
-		// A 429 that says the account has no money left: the rule is about
-		// the status, and was not written for this.
-		action = ActionGlobalKeyFailure
-	}
-	switch action {
+	switch rule.Action {
 	case ActionModelKeyFailure:
 		v.scope, v.rest = keys.ScopeKeyModel, t.modelRest(f)
 	case ActionGlobalKeyFailure:
@@ -129,7 +125,8 @@ func reasonFor(class Class) keys.Reason {
 }
 
 // modelRest is how long a key rests for a model: as long as the upstream asks,
-// else as the files say. A cooldown of 0 switches resting off altogether.
+// else as the files say. A cooldown of 0 in the block switches that off; only
+// a rule with a time of its own still rests a key then.
 func (t *turn) modelRest(f *failure) time.Duration {
 	switch {
 	case t.walk.router.cooldown == 0:
@@ -150,11 +147,14 @@ func (t *turn) keyRest() time.Duration {
 
 // fallBack queues the candidates for a failure that only another kind of model
 // can mend. Without any it is the client's to deal with.
-func (w *walk) fallBack(candidates []*Candidate) next {
-	if w.fellBack || len(candidates) == 0 {
+func (w *walk) fallBack(why Class, candidates []*Candidate) next {
+	switch {
+	case w.fellBack == why:
+		return nextRoute // the queue holds nothing but such models
+	case w.fellBack != "" || len(candidates) == 0:
 		return stopHere
 	}
-	w.fellBack = true
+	w.fellBack = why
 	// Only those: the routes left of this model would say the same.
 	w.queue, w.at = candidates, 0
 	return nextRoute

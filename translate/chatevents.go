@@ -1,12 +1,21 @@
 package translate
 
-import "github.com/tidwall/gjson"
+import (
+	"math/bits"
+
+	"github.com/tidwall/gjson"
+)
 
 // choices tells which choices of a Chat stream were seen and which of them
 // have finished, one bit for each index.
-type choices struct{ seen, stopped uint64 }
+type choices struct {
+	seen, stopped uint64
+	expected      int
+}
 
-func (c choices) finished() bool { return c.seen != 0 && c.seen == c.stopped }
+func (c choices) finished() bool {
+	return c.seen != 0 && c.seen == c.stopped && bits.OnesCount64(c.seen) >= min(c.expected, 64)
+}
 
 // choiceBit returns the bit of a choice index. Indices that no vendor uses
 // share the last one.

@@ -31,6 +31,30 @@ func ParseError(body []byte) (e Error, ok bool) {
 	return e, ok
 }
 
+// SpeaksError reports whether an error body is one that clients of p read: an
+// object with an error object that has a message, and in Messages the type of
+// an error. Other vendors' shapes have to be told anew.
+func SpeaksError(p Protocol, body []byte) bool {
+	body = trimmed(body)
+	if len(body) > maxErrorBody || !wholeObject(body) {
+		return false
+	}
+	root := parse(body)
+	e := root.Get("error")
+	return e.IsObject() && e.Get("message").Type == gjson.String &&
+		(p != Messages || root.Get("type").Str == "error" && e.Get("type").Type == gjson.String)
+}
+
+// SaysContextTooLong reports whether an error body tells clients of p, in the
+// words that they know, that the conversation is too long, so that agents
+// compact it.
+func SaysContextTooLong(p Protocol, e Error) bool {
+	if p == Messages {
+		return strings.Contains(e.Message, "prompt is too long") || strings.Contains(e.Message, "exceed context limit")
+	}
+	return e.Code == "context_length_exceeded"
+}
+
 // ErrorInAnswer reports an error inside the body of an answer with a good
 // status, which several vendors send. "error": null is healthy. The error's
 // Status is never 0: 502 when the body names none.

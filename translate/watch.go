@@ -51,6 +51,10 @@ func (w *Watcher) Reset(p Protocol) {
 	*w = Watcher{protocol: p, reader: reader, pattern: pattern, response: response}
 }
 
+// Expect tells w, after Reset, how many choices the client asked for (n of Chat
+// Completions), so that the end of the first is not taken for that of all.
+func (w *Watcher) Expect(choices int) { w.choices.expected = choices }
+
 // Write shows w the next bytes of the stream. It keeps no reference to chunk.
 func (w *Watcher) Write(chunk []byte) {
 	w.reader.feed(chunk)

@@ -102,6 +102,9 @@ func nameIs(raw []byte, key string, escapes bool) bool {
 	return string(appendDecoded(buf[:0], raw)) == key
 }
 
+// Reset lets the document go, for an Object that is kept for another.
+func (o *Object) Reset() { o.Members, o.scan.doc = o.Members[:0], nil }
+
 // Document returns the document of the last successful Parse, else nil.
 func (o *Object) Document() []byte { return o.scan.doc }
 
