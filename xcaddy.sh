@@ -53,8 +53,9 @@ run() {
 		say "no CLIENT_API_KEY is set: made one for this run"
 		say "  export CLIENT_API_KEY=$CLIENT_API_KEY"
 	fi
-	say "serving on http://localhost:9876 (stop with Ctrl+C); try:"
-	say "  curl http://localhost:9876/v1/chat/completions -H \"Authorization: Bearer \$CLIENT_API_KEY\" -H 'Content-Type: application/json' -d '{\"model\":\"demo\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}'"
+	url="http://localhost:${LLM_PORT:-9876}"
+	say "serving on $url (stop with Ctrl+C); try:"
+	say "  curl $url/v1/chat/completions -H \"Authorization: Bearer \$CLIENT_API_KEY\" -H 'Content-Type: application/json' -d '{\"model\":\"demo\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}'"
 	if [ -f .env ]; then
 		set -- --envfile .env "$@"
 	fi
@@ -103,7 +104,7 @@ test)
 	shift
 	test_all "$@"
 	;;
+help | -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0" ;;
 -*) build "$@" ;;
-help) sed -n '2,11s/^# \{0,1\}//p' "$0" ;;
 *) die "unknown command '$command'; try: ./xcaddy.sh help" ;;
 esac
