@@ -2,11 +2,12 @@
 
 # The version of Go is the one in go.mod; all others are pinned there too.
 FROM golang:1.26-bookworm AS build
+ENV GOCACHE=/go/build-cache
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build-cache \
     ./xcaddy.sh build
 # scratch has no mkdir; the directories must belong to the user that writes them.
 RUN mkdir -p /rootfs/data /rootfs/config

@@ -1,0 +1,80 @@
+package routing
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+)
+
+// Answer is what a client gets from the one attempt that succeeded. Close must
+// be called when it has been passed on.
+type Answer struct {
+	// Provider and Model name the route that answered: a provider file and an
+	// upstream model.
+	Provider, Model string
+	// Attempts are all upstream calls of the request, the last one being the
+	// answer.
+	Attempts []Attempt
+	// Status and Header are the upstream's.
+	Status int
+	Header http.Header
+	// Whole is a complete answer, nil for a stream.
+	Whole *Body
+	// Stream is an event stream that has shown content.
+	Stream *Stream
+
+	protocol  translate.Protocol
+	candidate *Candidate
+	key       *keys.Key
+	cooling   bool // whether keys rest at all
+	lent      bool
+}
+
+// Usage is what the upstream has counted, so far for a stream. It is not to be
+// called after Close.
+func (a *Answer) Usage() translate.Usage {
+	if a.Stream != nil {
+		usage, _ := a.Stream.Usage()
+		return usage
+	}
+	usage, _ := translate.ReadUsage(a.protocol, a.Whole.Bytes())
+	return usage
+}
+
+// CopyHeader copies the headers that a client may see.
+func (a *Answer) CopyHeader(to http.Header) {
+	for name, values := range a.Header {
+		if returnedHeader(name) {
+			to[name] = values
+		}
+	}
+}
+
+// KeepMemory says that a write of the answer failed, so that the connection may
+// still read from its memory after Close; see [Stream.KeepMemory].
+func (a *Answer) KeepMemory() {
+	a.lent = true
+	if a.Stream != nil {
+		a.Stream.KeepMemory()
+	}
+}
+
+// Close ends the upstream call, charges the key with what was used, and gives
+// memory back.
+func (a *Answer) Close() {
+	if a.candidate.pool.CountsTokens() {
+		a.candidate.pool.Charge(a.key, time.Now(), a.Usage().Total())
+	}
+	if a.Stream != nil {
+		if class, _, failed := a.Stream.Failure(); failed && class == Broken && a.cooling {
+			// Too late for this client, but others had better go elsewhere.
+			a.candidate.pool.Cool(a.key, keys.ScopeKeyModel, a.Model, time.Now(), transientRest, keys.ReasonBroken)
+		}
+		a.Stream.Close()
+	}
+	if a.Whole != nil && !a.lent {
+		a.Whole.Release()
+	}
+}

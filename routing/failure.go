@@ -1,0 +1,163 @@
+package routing
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+)
+
+// Failure is why no upstream answered: what the client is told.
+type Failure struct {
+	// Class is what decided.
+	Class Class
+	// Err is the error for the client, in no protocol yet.
+	Err translate.Error
+	// Body is the provider's own error body where it speaks the client's
+	// protocol and the mistake is the client's, so that not a word of it is
+	// lost: agents read these texts. nil: encode Err.
+	Body []byte
+	// Permanent says that another try makes no sense until the operator has
+	// done something.
+	Permanent bool
+	// RetryAfter is when another try makes sense, 0 when nobody knows.
+	RetryAfter time.Duration
+	// Attempts are all upstream calls of the request.
+	Attempts []Attempt
+}
+
+// OfRequest reports whether the request itself is at fault, by the word of a
+// provider or because it names no model: another upstream or an estimate would
+// not help.
+func (f *Failure) OfRequest() bool {
+	switch f.Class {
+	case InvalidRequest, ContextTooLong, ContentPolicy:
+		return len(f.Attempts) > 0
+	case ModelUnknown:
+		return len(f.Attempts) == 0
+	}
+	return false
+}
+
+// failure is what the client is told when nothing answered.
+func (w *walk) failure(now time.Time) *Failure {
+	f := &Failure{Attempts: w.attempts}
+	if !w.rests.until.IsZero() {
+		f.RetryAfter = max(w.rests.until.Sub(now), time.Second)
+	}
+	if w.told == nil && w.rests.until.IsZero() {
+		w.told = w.missing
+	}
+	if w.told == nil {
+		return w.untried(f)
+	}
+	told := w.told
+	f.Class = told.class
+	f.Err = translate.Error{
+		Status:  told.class.statusFor(told.standsFor()),
+		Type:    told.err.Type,
+		Code:    told.err.Code,
+		Param:   told.err.Param,
+		Message: told.message(),
+	}
+	switch told.class {
+	case ContextTooLong:
+		// The code makes the words those that the client's agents know.
+		f.Err.Code, f.RetryAfter = "context_length_exceeded", 0
+		if translate.SaysContextTooLong(w.request.Protocol, told.err) {
+			f.Body = told.body
+		}
+	case InvalidRequest, ContentPolicy:
+		f.Body, f.RetryAfter = told.body, 0
+	case RateLimited:
+		if f.RetryAfter == 0 {
+			f.RetryAfter = max(told.resetAfter, time.Second)
+		}
+	case KeyDead:
+		// What the provider said may name the account, and is nothing that
+		// the caller could mend.
+		f.Err = translate.Error{Status: told.class.statusFor(told.standsFor()), Message: "the provider refused this gateway's key; its operator has been told by the log"}
+	case Broken:
+		// What rests for a transient fault is asked again when nothing else is
+		// left, so a client need not wait that long.
+		f.Err.Type, f.Err.Code = "", ""
+		f.RetryAfter = max(told.resetAfter, time.Second)
+	case ModelUnknown:
+		f.Err.Code = "model_not_found"
+	}
+	return f
+}
+
+// untried tells why not a single attempt was made.
+func (w *walk) untried(f *Failure) *Failure {
+	switch {
+	case w.rests.why == keys.ReasonRateLimited || w.rests.why == keys.ReasonLimit:
+		f.Class = RateLimited
+		f.Err = translate.Error{Status: http.StatusTooManyRequests, Message: "every upstream key for this model is rate limited; try again later"}
+	case w.rests.why != "":
+		f.Class = Broken
+		f.Err = translate.Error{Status: http.StatusServiceUnavailable, Message: "every upstream for this model is resting after failures; try again later"}
+	case len(w.keyless) > 0:
+		f.Class, f.Permanent = Local, true
+		f.Err = translate.Error{
+			Status:  http.StatusServiceUnavailable,
+			Code:    "no_upstream_key",
+			Message: "no upstream key is set for model " + strconv.Quote(w.request.Model) + " (provider " + strings.Join(w.keyless, ", ") + ")",
+		}
+	case w.mute:
+		f.Class = InvalidRequest
+		f.Err = w.wrongProtocol()
+	default:
+		f.Class, f.Permanent = Local, true
+		f.Err = translate.Error{
+			Status:  http.StatusServiceUnavailable,
+			Code:    "no_usable_route",
+			Message: "no route of model " + strconv.Quote(w.request.Model) + " is usable; the operator's log says why",
+		}
+	}
+	return f
+}
+
+// wrongProtocol tells where the model can be asked instead.
+func (w *walk) wrongProtocol() translate.Error {
+	var paths []string
+	for _, p := range w.plan.protocols() {
+		switch p {
+		case translate.Chat:
+			paths = append(paths, "/v1/chat/completions")
+		case translate.Responses:
+			paths = append(paths, "/v1/responses")
+		case translate.Messages:
+			paths = append(paths, "/v1/messages")
+		}
+	}
+	message := "no provider of model " + strconv.Quote(w.request.Model) + " serves this endpoint"
+	if len(paths) > 0 {
+		message += "; it can be asked at " + strings.Join(paths, " and ")
+	}
+	return translate.Error{Status: http.StatusBadRequest, Code: "unsupported_endpoint", Param: "model", Message: message}
+}
+
+// UnknownModel is the failure of a request for a model that no file describes.
+func UnknownModel(name string) *Failure {
+	return &Failure{
+		Class: ModelUnknown,
+		Err: translate.Error{
+			Status:  http.StatusNotFound,
+			Code:    "model_not_found",
+			Param:   "model",
+			Message: "model " + strconv.Quote(shortened(name)) + " does not exist here; GET /v1/models lists the models",
+		},
+	}
+}
+
+// shortened keeps a name that a client made up from filling logs and answers.
+func shortened(name string) string {
+	if len(name) <= 128 {
+		return name
+	}
+	return name[:128] + "..."
+}
