@@ -289,3 +289,44 @@ func FuzzWatcher(f *testing.F) {
 		}
 	})
 }
+
+func TestPingsOfAModelThatThinksUnseenShowThatItIsAlive(t *testing.T) {
+	const ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
+	var w Watcher
+	w.Reset(Messages)
+	for _, step := range []struct {
+		events          string
+		contents, alive int
+	}{
+		{"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"content\":[]}}\n\n", 0, 0},
+		{ping, 0, 0}, // nothing has begun
+		{"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\"}}\n\n", 0, 0},
+		{ping + ping, 0, 2},
+		{"event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n", 0, 2},
+		{ping, 0, 2},
+		{"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n", 1, 3},
+	} {
+		w.Write([]byte(step.events))
+		if w.Contents() != step.contents || w.Alive() != step.alive {
+			t.Errorf("after %q: Contents = %d, Alive = %d, want %d, %d", step.events, w.Contents(), w.Alive(), step.contents, step.alive)
+		}
+	}
+}
+
+func TestAStreamOfSeveralChoicesIsWholeWithTheLast(t *testing.T) {
+	choice := func(index string) []byte {
+		return []byte(`data: {"choices":[{"index":` + index + `,"delta":{"content":"a"},"finish_reason":"stop"}]}` + "\n\n")
+	}
+	var w Watcher
+	w.Reset(Chat)
+	w.Expect(2)
+	w.Write(choice("0"))
+	if w.Finished() {
+		t.Error("Finished after one of two choices")
+	}
+	w.Write(choice("1"))
+	w.Close()
+	if !w.Finished() || !w.Complete() {
+		t.Errorf("Finished = %v, Complete = %v after both choices, want true", w.Finished(), w.Complete())
+	}
+}
