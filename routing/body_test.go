@@ -181,6 +181,7 @@ func TestASpliceMayBeClosedWhileItIsRead(t *testing.T) {
 		s := newSplice(b, nil)
 		var wait sync.WaitGroup
 		begun := make(chan struct{})
+		begin := sync.OnceFunc(func() { close(begun) })
 		wait.Go(func() {
 			got := 0
 			for p := make([]byte, 512); ; {
@@ -190,7 +191,7 @@ func TestASpliceMayBeClosedWhileItIsRead(t *testing.T) {
 				}
 				got += n
 				if got == len(p) {
-					close(begun)
+					begin()
 				}
 				if err != nil {
 					return
