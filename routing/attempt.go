@@ -128,7 +128,7 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 	if !q.Stream {
 		cause = &errWhole
 	}
-	deadline := newDeadline(cancel, waits, cause)
+	deadline := deadlines.watch(cancel, waits, cause)
 
 	response, err := c.transport.RoundTrip(upstream)
 	if err != nil {
@@ -138,7 +138,7 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 		return result{failure: f}
 	}
 	if q.Stream && response.StatusCode >= 200 && response.StatusCode <= 299 {
-		stream, f := openStream(ctx, cancel, deadline, q, waits.idle, response, key)
+		stream, f := openStream(ctx, cancel, deadline, q, response, key)
 		return result{status: response.StatusCode, header: response.Header, stream: stream, failure: f}
 	}
 

@@ -2,45 +2,129 @@ package routing
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// deadline ends an attempt that is silent for too long. One timer serves all
-// the waits of an attempt, one after the other; each has a cause of its own,
-// so that the failure can say what was waited for.
+// deadline ends an attempt that is silent for too long. It serves all the waits
+// of an attempt, one after the other; each has a cause of its own, so that the
+// failure can say what was waited for.
 type deadline struct {
-	timer  *time.Timer
 	cancel context.CancelCauseFunc
-	cause  atomic.Pointer[error]
 	ends   time.Time
 	ended  *error
+
+	idle  time.Duration // the wait that a sign of life begins
+	alive atomic.Bool   // there was one since the last look
+
+	// Who watches it. by.mu guards what follows: when the present wait is over
+	// and what it is for, and the neighbours among those that are watched.
+	by             *lookout
+	until          time.Time
+	cause          *error
+	previous, next *deadline
 }
 
-// newDeadline starts the first wait.
-func newDeadline(cancel context.CancelCauseFunc, waits waits, cause *error) *deadline {
-	d := &deadline{cancel: cancel, ends: waits.ends, ended: waits.ended}
-	wait, cause := d.capped(waits.first, cause)
-	d.cause.Store(cause)
-	d.timer = time.AfterFunc(wait, d.expire)
+// tick is how late a deadline may be noticed.
+const tick = 25 * time.Millisecond
+
+// lookout watches deadlines with one timer, which runs only while there are any.
+// A stream shows life with each read; reading the clock and setting a timer
+// then was a third of what the gateway did for a stream. The zero value is
+// ready.
+type lookout struct {
+	mu      sync.Mutex
+	first   *deadline
+	running bool
+}
+
+// deadlines watches those of all attempts.
+var deadlines lookout
+
+// watch starts the first wait of an attempt.
+func (l *lookout) watch(cancel context.CancelCauseFunc, waits waits, cause *error) *deadline {
+	d := &deadline{cancel: cancel, ends: waits.ends, ended: waits.ended, idle: waits.idle, by: l}
+	d.set(time.Now(), waits.first, cause)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d.next = l.first; d.next != nil {
+		d.next.previous = d
+	}
+	l.first = d
+	if !l.running {
+		l.running = true
+		time.AfterFunc(tick, l.look)
+	}
 	return d
 }
 
-// capped is a wait that does not outlast the attempt.
-func (d *deadline) capped(wait time.Duration, cause *error) (time.Duration, *error) {
-	if left := time.Until(d.ends); left < wait {
-		return left, d.ended
-	}
-	return wait, cause
-}
-
-func (d *deadline) expire() { d.cancel(*d.cause.Load()) }
-
-// await starts a new wait. One that has already expired stays expired.
+// await starts a new wait in place of any other. One that was noticed to be over
+// stays over.
 func (d *deadline) await(wait time.Duration, cause *error) {
-	wait, cause = d.capped(wait, cause)
-	d.cause.Store(cause)
-	d.timer.Reset(wait)
+	d.by.mu.Lock()
+	defer d.by.mu.Unlock()
+	d.alive.Store(false)
+	d.set(time.Now(), wait, cause)
 }
 
-func (d *deadline) stop() { d.timer.Stop() }
+// set starts a wait, which does not outlast the attempt. Once d is watched,
+// by.mu must be held.
+func (d *deadline) set(now time.Time, wait time.Duration, cause *error) {
+	until := now.Add(wait)
+	if until.After(d.ends) {
+		until, cause = d.ends, d.ended
+	}
+	d.until, d.cause = until, cause
+}
+
+// showsLife begins the wait for the next sign of life, at the latest a tick from
+// now.
+func (d *deadline) showsLife() { d.alive.Store(true) }
+
+// stop ends the watch. Stopping again does nothing.
+func (d *deadline) stop() {
+	d.by.mu.Lock()
+	defer d.by.mu.Unlock()
+	switch {
+	case d.previous != nil:
+		d.previous.next = d.next
+	case d.by.first == d:
+		d.by.first = d.next
+	default:
+		return // not watched any more
+	}
+	if d.next != nil {
+		d.next.previous = d.previous
+	}
+	d.previous, d.next = nil, nil
+}
+
+// look cancels the attempts whose wait is over, and comes again as long as
+// there is one to watch.
+func (l *lookout) look() {
+	type end struct {
+		cancel context.CancelCauseFunc
+		cause  error
+	}
+	var over []end
+	now := time.Now()
+	l.mu.Lock()
+	for d := l.first; d != nil; d = d.next {
+		if d.alive.Swap(false) {
+			d.set(now, d.idle, &errIdle)
+		}
+		if !d.until.After(now) {
+			over = append(over, end{d.cancel, *d.cause})
+		}
+	}
+	if l.running = l.first != nil; l.running {
+		time.AfterFunc(tick, l.look)
+	}
+	l.mu.Unlock()
+	// Outside of the lock, since it runs what waits for the context's end.
+	for _, e := range over {
+		e.cancel(e.cause)
+	}
+}

@@ -8,30 +8,42 @@ import (
 	"time"
 )
 
-// watched is a deadline that ends a context of its own.
-func watched(t *testing.T, first, total time.Duration) (context.Context, *deadline) {
+// watched is a context with a deadline. The cleanup outlasts the lookout's timer.
+func watched(t *testing.T, first, idle, total time.Duration) (context.Context, *deadline) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	return ctx, newDeadline(cancel, waits{first: first, ends: time.Now().Add(total), ended: &errTotal}, &errFirstContent)
+	d := new(lookout).watch(cancel, waits{first: first, idle: idle, ends: time.Now().Add(total), ended: &errTotal}, &errFirstContent)
+	t.Cleanup(func() {
+		d.stop()
+		d.stop()
+		time.Sleep(2 * tick) // of the bubble's clock
+		d.by.mu.Lock()
+		defer d.by.mu.Unlock()
+		if d.by.running || d.by.first != nil {
+			t.Error("the lookout still watches, though all have stopped")
+		}
+	})
+	return ctx, d
 }
 
 func TestEachWaitEndsWithItsOwnCause(t *testing.T) {
 	for _, tc := range []struct {
-		name         string
-		first, total time.Duration
-		then         func(*deadline)
-		after        time.Duration
-		want         error
+		name               string
+		first, idle, total time.Duration
+		then               func(*deadline)
+		after              time.Duration
+		want               error
 	}{
-		{"the first wait", time.Second, time.Minute, nil, time.Second, errFirstContent},
-		{"a later wait", time.Second, time.Minute, func(d *deadline) { d.await(5*time.Second, &errIdle) }, 5 * time.Second, errIdle},
-		{"a shorter wait", time.Minute, time.Hour, func(d *deadline) { d.await(time.Second, &errGrace) }, time.Second, errGrace},
-		{"the attempt's time", time.Minute, time.Second, nil, time.Second, errTotal},
+		{"the first wait", time.Second, time.Minute, time.Hour, nil, time.Second, errFirstContent},
+		{"silence after life", time.Second, 5 * time.Second, time.Hour, (*deadline).showsLife, 5 * time.Second, errIdle},
+		{"a wait in place of another", time.Minute, time.Hour, time.Hour, func(d *deadline) { d.await(time.Second, &errGrace) }, time.Second, errGrace},
+		{"a wait after life", time.Minute, time.Hour, time.Hour, func(d *deadline) { d.showsLife(); d.await(time.Second, &errGrace) }, time.Second, errGrace},
+		{"the attempt's time", time.Minute, time.Minute, time.Second, nil, time.Second, errTotal},
+		{"the attempt's time after life", time.Second, time.Minute, 3 * time.Second, (*deadline).showsLife, 3 * time.Second, errTotal},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				ctx, d := watched(t, tc.first, tc.total)
-				defer d.stop()
+				ctx, d := watched(t, tc.first, tc.idle, tc.total)
 				if tc.then != nil {
 					tc.then(d)
 				}
@@ -39,7 +51,7 @@ func TestEachWaitEndsWithItsOwnCause(t *testing.T) {
 				if cause := context.Cause(ctx); !errors.Is(cause, tc.want) {
 					t.Errorf("cause = %v, want %v", cause, tc.want)
 				}
-				if took := time.Since(start); took != tc.after {
+				if took := time.Since(start); took < tc.after || took > tc.after+2*tick {
 					t.Errorf("ended after %v, want %v", took, tc.after)
 				}
 			})
@@ -49,14 +61,11 @@ func TestEachWaitEndsWithItsOwnCause(t *testing.T) {
 
 func TestAStreamThatGoesOnIsNotEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, d := watched(t, time.Second, time.Hour)
+		ctx, d := watched(t, time.Second, time.Second, time.Hour)
 		for range 600 {
 			time.Sleep(900 * time.Millisecond) // of the bubble's clock
-			d.await(time.Second, &errIdle)
+			d.showsLife()
 		}
-		d.stop()
-		d.stop()
-		time.Sleep(time.Minute)
 		if err := ctx.Err(); err != nil {
 			t.Errorf("the context ended: %v", context.Cause(ctx))
 		}
@@ -64,13 +73,16 @@ func TestAStreamThatGoesOnIsNotEnded(t *testing.T) {
 }
 
 func BenchmarkDeadline(b *testing.B) {
+	var l lookout
 	_, cancel := context.WithCancelCause(b.Context())
 	defer cancel(nil)
-	w := waits{first: time.Minute, ends: time.Now().Add(time.Hour), ended: &errTotal}
+	w := waits{first: time.Minute, idle: time.Minute, ends: time.Now().Add(time.Hour), ended: &errTotal}
 	b.ReportAllocs()
 	for b.Loop() {
-		d := newDeadline(cancel, w, &errFirstContent)
-		d.await(time.Minute, &errIdle)
+		d := l.watch(cancel, w, &errFirstContent)
+		for range 100 {
+			d.showsLife()
+		}
 		d.stop()
 	}
 }

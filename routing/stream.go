@@ -22,14 +22,13 @@ type Stream struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	deadline *deadline
-	idle     time.Duration
 	body     io.ReadCloser
 	key      *keys.Key
 	watcher  *translate.Watcher
 	buffer   *[]byte
 	held     []byte        // read before the first content, not yet passed on
 	rest     []byte        // the start of an event whose end has not been read yet
-	alive    int           // of the watcher, when the idle timer was last set
+	alive    int           // of the watcher, when the deadline last heard of it
 	grace    time.Duration // the wait for the end that the timer now bounds; 0: the model still writes
 	sniffed  bool          // the first bytes were those of an event stream
 	lent     bool          // a client's connection may still read the buffer
@@ -61,13 +60,12 @@ const (
 
 // openStream reads a stream up to its first content event. Until then nothing
 // is committed and every fault is a failure that another route can mend.
-func openStream(ctx context.Context, cancel context.CancelCauseFunc, deadline *deadline, q *Request, idle time.Duration, response *http.Response, key *keys.Key) (*Stream, *failure) {
+func openStream(ctx context.Context, cancel context.CancelCauseFunc, deadline *deadline, q *Request, response *http.Response, key *keys.Key) (*Stream, *failure) {
 	s := &Stream{
 		protocol: q.Protocol,
 		ctx:      ctx,
 		cancel:   cancel,
 		deadline: deadline,
-		idle:     idle,
 		body:     response.Body,
 		key:      key,
 		watcher:  watchers.Get().(*translate.Watcher),
@@ -222,7 +220,7 @@ func (s *Stream) rearm() {
 	case s.watcher.Alive() > s.alive:
 		// Another choice may begin after one has finished.
 		s.alive, s.grace = s.watcher.Alive(), 0
-		s.deadline.await(s.idle, &errIdle)
+		s.deadline.showsLife()
 	}
 }
 
