@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -51,7 +53,9 @@ func (*faultyBody) Close() error { return nil }
 
 func TestAPanicTakesItsOwnRequestOnly(t *testing.T) {
 	t.Setenv("P_API_KEY", "upstream-secret")
+	log := filepath.Join(t.TempDir(), "log")
 	g := start(t, setup{
+		global:    "log {\n\t\toutput file " + log + "\n\t}",
 		providers: map[string]string{"p": provider("p", "http://localhost:1", "")},
 		models:    map[string]string{"m": model("m", "", "p/up")},
 		directive: "transport faulty",
@@ -71,4 +75,12 @@ func TestAPanicTakesItsOwnRequestOnly(t *testing.T) {
 		t.Errorf("after content the client sees %+v, error %v; want the connection cut", seen, got.err)
 	}
 	g.post(chatPath, chatRequest).want(t, 200)
+
+	logged, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(logged), "panic while serving a request") || strings.Contains(string(logged), "the secret") {
+		t.Errorf("log = %s, want it to tell of the panic and not what it held", logged)
+	}
 }

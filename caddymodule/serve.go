@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	goruntime "runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -106,8 +108,8 @@ func (x *exchange) refuseMethod() {
 	}, 0)
 }
 
-// authenticate finds out who is calling. Every reason to refuse looks alike,
-// and nothing is remembered about callers that are refused.
+// authenticate finds out who is calling. Every wrong key is refused alike, and
+// nothing is remembered about callers that are refused.
 func (x *exchange) authenticate() bool {
 	credential, problem := keys.Credential(x.r.Header["Authorization"], x.r.Header["X-Api-Key"])
 	if x.handler.AllowAnonymous && (problem == keys.ProblemMissing || x.handler.clients.Len() == 0) {
@@ -130,6 +132,14 @@ func (x *exchange) authenticate() bool {
 	}
 	x.fail(&translate.Error{Status: http.StatusUnauthorized, Message: message}, 0)
 	return false
+}
+
+// clientName is empty for an anonymous caller.
+func (x *exchange) clientName() string {
+	if x.client == nil {
+		return ""
+	}
+	return x.client.Name
 }
 
 // generate answers the endpoints that ask a model for something.
@@ -285,11 +295,20 @@ func (x *exchange) recover() {
 		panic(fault)
 	}
 	x.handler.logger.Error("panic while serving a request",
-		zap.String("uuid", x.id), zap.Any("panic", fault), zap.ByteString("stack", debug.Stack()))
+		zap.String("uuid", x.id), zap.String("panic", describePanic(fault)), zap.ByteString("stack", debug.Stack()))
 	if x.committed {
 		panic(http.ErrAbortHandler)
 	}
 	x.fail(&translate.Error{Status: http.StatusInternalServerError, Message: "internal error; the gateway's log has it under this request's id"}, 0)
+}
+
+// describePanic is what a log may know of a panic. The runtime's own errors hold
+// numbers and types; any other value may hold a key or a prompt.
+func describePanic(fault any) string {
+	if err, ok := fault.(goruntime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("a value of type %T", fault)
 }
 
 // logAttempts tells the operator what was tried in vain. What is the client's
@@ -309,6 +328,7 @@ func (x *exchange) logAttempts(q *routing.Request, attempts []routing.Attempt) {
 		c.Write(
 			zap.String("uuid", x.id),
 			zap.Int("attempt", i+1),
+			zap.String("client", x.clientName()),
 			zap.String("asked_model", q.Model),
 			zap.String("provider", a.Provider),
 			zap.String("model", a.Model),

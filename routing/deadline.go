@@ -87,11 +87,16 @@ func (d *deadline) showsLife() { d.alive.Store(true) }
 func (d *deadline) stop() {
 	d.by.mu.Lock()
 	defer d.by.mu.Unlock()
+	d.by.forget(d)
+}
+
+// forget takes a deadline out of those that are watched. l.mu must be held.
+func (l *lookout) forget(d *deadline) {
 	switch {
 	case d.previous != nil:
 		d.previous.next = d.next
-	case d.by.first == d:
-		d.by.first = d.next
+	case l.first == d:
+		l.first = d.next
 	default:
 		return // not watched any more
 	}
@@ -111,12 +116,15 @@ func (l *lookout) look() {
 	var over []end
 	now := time.Now()
 	l.mu.Lock()
-	for d := l.first; d != nil; d = d.next {
+	for d, next := l.first, (*deadline)(nil); d != nil; d = next {
+		next = d.next
 		if d.alive.Swap(false) {
 			d.set(now, d.idle, &errIdle)
 		}
 		if !d.until.After(now) {
 			over = append(over, end{d.cancel, *d.cause})
+			// Whoever should stop it may be gone, by a panic.
+			l.forget(d)
 		}
 	}
 	if l.running = l.first != nil; l.running {

@@ -72,6 +72,24 @@ func TestAStreamThatGoesOnIsNotEnded(t *testing.T) {
 	})
 }
 
+func TestADeadlineThatNobodyStopsIsWatchedNoLongerThanItRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		var l lookout
+		for range 3 {
+			l.watch(cancel, waits{first: time.Second, ends: time.Now().Add(time.Hour), ended: &errTotal}, &errFirstContent)
+		}
+		<-ctx.Done()
+		time.Sleep(2 * tick) // of the bubble's clock
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.first != nil || l.running {
+			t.Error("deadlines that have ended are still watched")
+		}
+	})
+}
+
 func BenchmarkDeadline(b *testing.B) {
 	var l lookout
 	_, cancel := context.WithCancelCause(b.Context())

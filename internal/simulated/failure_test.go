@@ -241,13 +241,13 @@ func FuzzAnyBodyIsAnsweredInJSON(f *testing.F) {
 	p := New(Config{})
 	f.Fuzz(func(t *testing.T, path, body string) {
 		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " ?#%\x7f") || strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r > '~' }) {
-			t.Skip()
+			t.Skip("no path that a client could send")
 		}
 		q := scan(chat, body)
 		var b behaviour
 		b.applyModel(q.model)
 		if b.pace.first > 0 || b.hang || b.page != noPage || b.fault.how != intact || q.stream || strings.Contains(body, "demo:") {
-			t.Skip()
+			t.Skip("a behaviour that takes time or breaks the answer on purpose")
 		}
 		if w := do(p, http.MethodPost, path, body); !gjson.ValidBytes(w.Body.Bytes()) {
 			t.Fatalf("POST %s %s = %d %s", path, body, w.Code, w.Body)
