@@ -3,6 +3,7 @@ package translate
 import (
 	"github.com/tidwall/gjson"
 
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
 )
 
@@ -24,7 +25,7 @@ func CheckAnswer(p Protocol, op Operation, body []byte) error {
 	if err := strictjson.Valid(body); err != nil {
 		return badAnswer("the answer is not JSON: " + err.Error())
 	}
-	root := parse(trimmed(body))
+	root := parse(rawjson.Parse(body))
 	if !root.IsObject() {
 		if e, failed := ErrorInAnswer(p, body); failed {
 			return &e

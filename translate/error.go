@@ -2,7 +2,10 @@ package translate
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
 )
 
 // StatusOverloaded is Anthropic's own status for an upstream without capacity.
@@ -92,9 +95,9 @@ func AppendError(dst []byte, p Protocol, e *Error, requestID string) []byte {
 	}
 	kind, code := e.openAIKind()
 	dst = append(dst, `{"error":{"message":`...)
-	dst = appendString(dst, e.Message)
+	dst = rawjson.AppendString(dst, e.Message)
 	dst = append(dst, `,"type":`...)
-	dst = appendString(dst, kind)
+	dst = rawjson.AppendString(dst, kind)
 	dst = append(dst, `,"param":`...)
 	dst = appendStringOrNull(dst, e.Param)
 	dst = append(dst, `,"code":`...)
@@ -105,18 +108,52 @@ func AppendError(dst []byte, p Protocol, e *Error, requestID string) []byte {
 func appendMessagesError(dst []byte, e *Error, requestID string) []byte {
 	message := e.Message
 	if e.contextTooLong() && !strings.Contains(strings.ToLower(message), promptTooLong) {
-		message = promptTooLong + ": " + message
+		message = promptTooLong + ": " + tokensOverMaximum(message) + message
 	}
 	dst = append(dst, `{"type":"error","error":{"type":`...)
-	dst = appendString(dst, e.messagesType())
+	dst = rawjson.AppendString(dst, e.messagesType())
 	dst = append(dst, `,"message":`...)
-	dst = appendString(dst, message)
+	dst = rawjson.AppendString(dst, message)
 	dst = append(dst, '}')
 	if requestID != "" {
 		dst = append(dst, `,"request_id":`...)
-		dst = appendString(dst, requestID)
+		dst = rawjson.AppendString(dst, requestID)
 	}
 	return append(dst, '}')
+}
+
+// tokensOverMaximum says in Anthropic's words what OpenAI and its like say in
+// theirs: how long a conversation is, and how long it may be. Claude Code reads
+// both numbers. They are the two largest of the message; where it has not just
+// two that may be meant, it is left alone.
+func tokensOverMaximum(message string) string {
+	const least = 1000 // no window is smaller; numbers below count other things
+	var found [2]int64
+	n := 0
+	for rest := message; ; {
+		start := strings.IndexAny(rest, "0123456789")
+		if start < 0 {
+			break
+		}
+		rest = rest[start:]
+		end := strings.IndexFunc(rest, func(r rune) bool { return (r < '0' || r > '9') && r != ',' })
+		if end < 0 {
+			end = len(rest)
+		}
+		number, err := strconv.ParseInt(strings.ReplaceAll(rest[:end], ",", ""), 10, 64)
+		if rest = rest[end:]; err != nil || number < least {
+			continue
+		}
+		if n == len(found) {
+			return ""
+		}
+		found[n] = number
+		n++
+	}
+	if n < len(found) || found[0] == found[1] {
+		return ""
+	}
+	return fmt.Sprintf("%d tokens > %d maximum: ", max(found[0], found[1]), min(found[0], found[1]))
 }
 
 // openAIKind returns type and code for OpenAI's clients. A type that only

@@ -2,7 +2,10 @@ package translate
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
+
+	"github.com/tidwall/gjson"
 )
 
 func TestErrorsTakeTheShapeOfTheProtocol(t *testing.T) {
@@ -160,6 +163,24 @@ func TestProtocolsAreNamedAsInFiles(t *testing.T) {
 	for p, want := range map[Protocol]bool{"openai": true, "responses": true, "anthropic": true, "": false, "OpenAI": false, "gemini": false} {
 		if got := p.Valid(); got != want {
 			t.Errorf("Protocol(%q).Valid() = %v, want %v", p, got, want)
+		}
+	}
+}
+
+func TestContextOverflowTellsClaudeCodeItsNumbers(t *testing.T) {
+	for _, tc := range []struct{ message, want string }{
+		{
+			"This model's maximum context length is 128000 tokens. However, your messages resulted in 130452 tokens.",
+			"prompt is too long: 130452 tokens > 128000 maximum: This model's maximum",
+		},
+		{"maximum context length is 131,072 tokens; you requested 140,001 tokens", "prompt is too long: 140001 tokens > 131072 maximum: maximum"},
+		{"Your input exceeds the context window of this model.", "prompt is too long: Your input exceeds"},
+		{"limit 8192, messages 9000, completion 2000", "prompt is too long: limit 8192"},
+		{"prompt is too long: 210000 tokens > 200000 maximum", "prompt is too long: 210000 tokens > 200000 maximum"},
+	} {
+		body := AppendError(nil, Messages, &Error{Status: 400, Code: contextLengthExceeded, Message: tc.message}, "")
+		if got := gjson.GetBytes(body, "error.message").Str; !strings.HasPrefix(got, tc.want) {
+			t.Errorf("AppendError(%q) says %q, want it to begin with %q", tc.message, got, tc.want)
 		}
 	}
 }

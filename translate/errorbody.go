@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
 )
 
 // Bounds of what is taken from an error body.
@@ -20,7 +22,7 @@ const (
 // Status is what the body says, 0 when it says nothing. It may differ from the
 // HTTP status it came with: OpenRouter reports its upstream's.
 func ParseError(body []byte) (e Error, ok bool) {
-	body = trimmed(body[:min(len(body), maxErrorBody)])
+	body = rawjson.Parse(body[:min(len(body), maxErrorBody)])
 	root := parse(body)
 	if !root.IsObject() && !root.IsArray() {
 		return Error{Message: describePage(body)}, false
@@ -33,16 +35,17 @@ func ParseError(body []byte) (e Error, ok bool) {
 
 // SpeaksError reports whether an error body is one that clients of p read: an
 // object with an error object that has a message, and in Messages the type of
-// an error. Other vendors' shapes have to be told anew.
+// an error, which the others do not have. Other vendors' shapes have to be told
+// anew.
 func SpeaksError(p Protocol, body []byte) bool {
-	body = trimmed(body)
+	body = rawjson.Parse(body)
 	if len(body) > maxErrorBody || !wholeObject(body) {
 		return false
 	}
 	root := parse(body)
 	e := root.Get("error")
-	return e.IsObject() && e.Get("message").Type == gjson.String &&
-		(p != Messages || root.Get("type").Str == "error" && e.Get("type").Type == gjson.String)
+	ofMessages := root.Get("type").Str == "error" && e.Get("type").Type == gjson.String
+	return e.IsObject() && e.Get("message").Type == gjson.String && ofMessages == (p == Messages)
 }
 
 // SaysContextTooLong reports whether an error body tells clients of p, in the
@@ -59,7 +62,7 @@ func SaysContextTooLong(p Protocol, e Error) bool {
 // status, which several vendors send. "error": null is healthy. The error's
 // Status is never 0: 502 when the body names none.
 func ErrorInAnswer(p Protocol, body []byte) (Error, bool) {
-	return errorInAnswer(p, unwrapped(parse(trimmed(body))))
+	return errorInAnswer(p, unwrapped(parse(rawjson.Parse(body))))
 }
 
 // unwrapped returns the first element of a list, in which Gemini's OpenAI

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
 )
 
@@ -100,7 +101,7 @@ func (e *estimator) run() {
 				e.top().inKey = !e.top().array
 			}
 		case '"':
-			n := quoteEnd(e.doc[i+1:])
+			n := rawjson.QuoteEnd(e.doc[i+1:])
 			if n < 0 || e.depth == 0 {
 				return
 			}

@@ -3,16 +3,19 @@ package translate
 import (
 	"bytes"
 	"encoding/base64"
-	"fmt"
 	"image"
 	"image/color"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
 )
 
 // claudeCounts returns, by exchange, how many input tokens Anthropic counted.
@@ -219,10 +222,33 @@ func FuzzEstimateTokens(f *testing.F) {
 	})
 }
 
+// agentRequest is a request of that size as an agent sends it after some turns:
+// sources of this package are what its tools have read.
+func agentRequest(tb testing.TB, size int) []byte {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		tb.Fatalf("Glob = %v, %v", files, err)
+	}
+	body := []byte(`{"model":"m","max_tokens":32000,"stream":true,"system":[{"type":"text","text":"You are an agent.","cache_control":{"type":"ephemeral"}}],"messages":[`)
+	const most = 3000 // what a tool returns of a file
+	for i := 0; len(body) < size; i++ {
+		source, err := os.ReadFile(files[i%len(files)])
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, `{"role":"assistant","content":[{"type":"text","text":"Let me look at the next file."},{"type":"tool_use","id":"t","name":"Read","input":{"path":"next.go"}}]},`...)
+		body = append(body, `{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":`...)
+		body = rawjson.AppendString(body, source[:min(len(source), most)])
+		body = append(body, `}]}`...)
+	}
+	return append(body, `],"tools":[{"name":"Read","description":"Reads a file.","input_schema":{"type":"object","properties":{"path":{"type":"string"}}}}]}`...)
+}
+
 func BenchmarkEstimateTokens(b *testing.B) {
-	message := `{"role":"user","content":[{"type":"text","text":"` + strings.Repeat("The quick brown fox jumps over it.\\n", 30) + `"},{"type":"tool_result","tool_use_id":"t","content":"{\"a\": 12}"}]}`
-	body := []byte(fmt.Sprintf(`{"model":"m","messages":[%s],"tools":[{"name":"f","description":"d","input_schema":{"type":"object"}}]}`,
-		strings.TrimSuffix(strings.Repeat(message+",", 100), ",")))
+	body := agentRequest(b, 120<<10)
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
 )
 
 // maxPattern bounds the events that are worth remembering: deltas are small.
@@ -90,9 +92,9 @@ func (p *pattern) match(data []byte) (number []byte, ok bool) {
 			size = digits(data)
 			number = data[:size]
 		case textHole:
-			size = quoteEnd(data)
+			size = rawjson.QuoteEnd(data)
 		case anyHole:
-			if size = quoteEnd(data); size == 0 {
+			if size = rawjson.QuoteEnd(data); size == 0 {
 				from = h.end
 				continue
 			}

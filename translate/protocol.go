@@ -28,3 +28,12 @@ func (p Protocol) Valid() bool {
 	}
 	return false
 }
+
+// PingEvent returns a sign of life in the event streams of p: the event that its
+// clients know, or a comment, which all readers of event streams pass over.
+func PingEvent(p Protocol) []byte {
+	if p == Messages {
+		return []byte("event: ping\ndata: {\"type\": \"ping\"}\n\n")
+	}
+	return []byte(": ping\n\n")
+}

@@ -1,6 +1,10 @@
 package translate
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
+)
 
 // AppendStreamError appends what ends a stream that broke, in its protocol: an
 // error event, so that no client takes the answer for whole. It closes w.
@@ -71,9 +75,9 @@ func (w *Watcher) appendFailedResponse(dst []byte, e *Error) []byte {
 	dst = append(dst, `,"object":"response","created_at":`...)
 	dst = appendOr(dst, head.createdAt, "0")
 	dst = append(dst, `,"status":"failed","error":{"code":`...)
-	dst = appendString(dst, e.responseCode())
+	dst = rawjson.AppendString(dst, e.ResponsesCode())
 	dst = append(dst, `,"message":`...)
-	dst = appendString(dst, e.Message)
+	dst = rawjson.AppendString(dst, e.Message)
 	dst = append(dst, `},"incomplete_details":null,"instructions":null,"max_output_tokens":null,"metadata":{},"model":`...)
 	dst = appendOr(dst, head.model, `""`)
 	return append(dst, `,"output":[],"parallel_tool_calls":true,"previous_response_id":null,"reasoning":null,"store":false,`+
@@ -87,8 +91,9 @@ func appendOr(dst, value []byte, fallback string) []byte {
 	return append(dst, value...)
 }
 
-// responseCode returns the code of a failed response, which always has one.
-func (e *Error) responseCode() string {
+// ResponsesCode returns the code that a failed response of the Responses API
+// tells; it always has one.
+func (e *Error) ResponsesCode() string {
 	if _, code := e.openAIKind(); code != "" {
 		return code
 	}

@@ -1,6 +1,10 @@
 package translate
 
-import "github.com/tidwall/gjson"
+import (
+	"github.com/tidwall/gjson"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
+)
 
 // maxTokens bounds every counter. No model comes near it, and sums of bounded
 // counters cannot overflow, whatever an upstream writes.
@@ -25,7 +29,7 @@ func (u Usage) Total() int64 {
 // has none.
 func ReadUsage(p Protocol, body []byte) (u Usage, ok bool) {
 	var usage, groq gjson.Result
-	parse(trimmed(body)).ForEach(func(key, value gjson.Result) bool {
+	parse(rawjson.Parse(body)).ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "usage":
 			usage = value

@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
 )
 
 // Watcher observes one event stream while its bytes pass: whether it has
@@ -40,6 +42,16 @@ type Watcher struct {
 
 	choices  choices      // Chat
 	response responseHead // Responses
+
+	tap Tap
+}
+
+// Tap gets the events of a stream that a Watcher observes.
+type Tap interface {
+	// Event gets one event: its name, which may be empty, and its data, a
+	// valid JSON object. Both are valid until it returns. It gets no event
+	// that fails the stream, and none behind one.
+	Event(name, data []byte)
 }
 
 // Reset prepares w for a stream of protocol p.
@@ -55,11 +67,15 @@ func (w *Watcher) Reset(p Protocol) {
 // Completions), so that the end of the first is not taken for that of all.
 func (w *Watcher) Expect(choices int) { w.choices.expected = choices }
 
+// Tap passes the stream's events to t, after Reset. An event that is no JSON then
+// fails the stream: what it said is lost.
+func (w *Watcher) Tap(t Tap) { w.tap = t }
+
 // Write shows w the next bytes of the stream. It keeps no reference to chunk.
 func (w *Watcher) Write(chunk []byte) {
 	w.reader.feed(chunk)
 	for w.reader.next() {
-		w.event(w.reader.name, trimmed(w.reader.data))
+		w.event(w.reader.name, rawjson.Parse(w.reader.data))
 	}
 }
 
@@ -71,7 +87,7 @@ func (w *Watcher) Close() {
 	if !w.reader.close() {
 		return
 	}
-	data := trimmed(w.reader.data)
+	data := rawjson.Parse(w.reader.data)
 	if isDone(data) || wholeObject(data) {
 		w.event(w.reader.name, data)
 	} else {
@@ -86,20 +102,35 @@ func (w *Watcher) event(name, data []byte) {
 	if w.ended {
 		return
 	}
+	if w.tap != nil && bytes.HasPrefix(data, []byte{'{'}) && !rawjson.Valid(data) {
+		w.fail(Error{Status: 502, Message: "the upstream sent an event that is not valid JSON"})
+		return
+	}
 	if number, ok := w.pattern.match(data); ok {
 		w.contents++
 		w.response.sequenceIs(number)
+		w.pass(name, data)
 		return
 	}
-	switch {
-	case !wholeObject(data):
+	if !wholeObject(data) {
 		w.oddEvent(name, data)
-	case w.protocol == Messages:
+		return
+	}
+	switch w.protocol {
+	case Messages:
 		w.messagesEvent(name, data)
-	case w.protocol == Responses:
+	case Responses:
 		w.responsesEvent(name, data)
 	default:
 		w.chatEvent(name, data)
+	}
+	w.pass(name, data)
+}
+
+// pass shows an event to whoever translates the stream.
+func (w *Watcher) pass(name, data []byte) {
+	if w.tap != nil && !w.failed {
+		w.tap.Event(name, data)
 	}
 }
 
