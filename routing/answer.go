@@ -2,6 +2,7 @@ package routing
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
@@ -24,12 +25,32 @@ type Answer struct {
 	Whole *Body
 	// Stream is an event stream that has shown content.
 	Stream *Stream
+	// Crossed says that request and answer were translated; Protocol is the
+	// one that the upstream was asked in.
+	Crossed  bool
+	Protocol translate.Protocol
 
 	protocol  translate.Protocol
 	candidate *Candidate
 	key       *keys.Key
 	cooling   bool // whether keys rest at all
 	lent      bool
+
+	losses translate.Losses // of the request
+	asked  *translate.Asked // nil: there were and will be none, or nobody is to hear of them
+}
+
+// Losses are what of the request, and of the answer so far, could not cross from
+// one protocol to the other. There are none where on_lossy is ignore.
+func (a *Answer) Losses() translate.Losses {
+	if a.asked == nil {
+		return nil
+	}
+	all := slices.Clone(a.losses)
+	for _, l := range a.asked.Losses {
+		all.Add(l.Param, l.Action, l.Reason)
+	}
+	return all
 }
 
 // Usage is what the upstream has counted, so far for a stream. It is not to be
@@ -44,7 +65,12 @@ func (a *Answer) Usage() translate.Usage {
 }
 
 // CopyHeader copies the headers that a client may see.
+// With a translated answer goes none: limits and versions of one vendor would
+// mislead another's clients.
 func (a *Answer) CopyHeader(to http.Header) {
+	if a.Crossed {
+		return
+	}
 	for name, values := range a.Header {
 		if returnedHeader(name) {
 			to[name] = values

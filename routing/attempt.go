@@ -146,9 +146,12 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 	defer deadline.stop()
 	defer response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return result{failure: statusFailure(ctx, q.Protocol, response, key)}
+		return result{failure: statusFailure(ctx, q.client(), response, key)}
 	}
 	whole, f := readWhole(ctx, q, response, key)
+	if f == nil && q.asked != nil {
+		whole = translated(whole, q.asked)
+	}
 	return result{status: response.StatusCode, header: response.Header, whole: whole, failure: f}
 }
 

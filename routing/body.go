@@ -85,6 +85,15 @@ func (b *Body) grow() {
 	bigger.Release()
 }
 
+// take makes text, which was appended to b's own bytes, the body. It may have
+// outgrown b's memory, which is then left to the collector.
+func (b *Body) take(text []byte) {
+	if cap(text) != cap(b.bytes) {
+		b.class = -1
+	}
+	b.bytes = text
+}
+
 func (b *Body) retain() { b.refs.Add(1) }
 
 // Release gives up one hold; the last one returns the memory.

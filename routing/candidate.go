@@ -57,12 +57,18 @@ type endpointKey struct {
 	stream    bool
 }
 
-// serves reports whether the candidate takes a request as it is.
-func (c *Candidate) serves(q *Request) bool {
-	if wire := c.route.WireProtocol; wire != "" && wire != q.Protocol && q.Operation == translate.Generate {
-		return false
+// protocolFor is the protocol in which the candidate is asked. Only what asks for
+// an answer can be translated.
+func (c *Candidate) protocolFor(q *Request) translate.Protocol {
+	if q.Operation != translate.Generate {
+		return q.Protocol
 	}
-	_, ok := c.endpoints[endpointKey{q.Protocol, q.Operation, q.Stream}]
+	return c.route.ProtocolFor(q.Protocol)
+}
+
+// serves reports whether the candidate takes a request, as it is or translated.
+func (c *Candidate) serves(q *Request) bool {
+	_, ok := c.endpoints[endpointKey{c.protocolFor(q), q.Operation, q.Stream}]
 	return ok
 }
 
@@ -130,9 +136,12 @@ var (
 func (c *Candidate) headers(q *Request, key *keys.Key) http.Header {
 	h := make(http.Header, 8)
 	for name, values := range q.Header {
-		if forwardedHeader(name) {
+		if q.forwards(name) {
 			h[name] = values
 		}
+	}
+	if c.route.Provider.Quirks.DropBetas {
+		delete(h, "Anthropic-Beta")
 	}
 	for name, values := range c.header.fixed {
 		sent, both := h[name]
@@ -201,9 +210,12 @@ func (c *Candidate) edits(q *Request, model string) []edit {
 			added = append(added, `,"stream":true`...)
 		}
 	}
+	if c.route.Provider.Quirks.DropBetas && q.Object != nil && q.Protocol == translate.Messages {
+		edits = q.withoutBetas(edits)
+	}
 	if q.Operation == translate.Generate && q.Protocol == c.route.Provider.MainProtocol {
 		for _, p := range c.route.Provider.RequestConfig.DefaultParameters {
-			if _, _, sent := q.Object.Get(p.Name); sent {
+			if q.has(p.Name) {
 				continue
 			}
 			added = append(added, ',')
@@ -238,7 +250,7 @@ func (c *Candidate) missing(q *Request) string {
 		return ""
 	}
 	for _, name := range config.RequiredParameters {
-		if _, _, sent := q.Object.Get(name); sent {
+		if q.has(name) {
 			continue
 		}
 		isDefault := func(p Parameter) bool { return p.Name == name }

@@ -34,6 +34,9 @@ func checkModel(m *Model, d *document, path string) {
 			d.warnAt("model_routings", "is empty; only the fallback models can answer", "")
 		}
 	}
+	checkCapabilities(d, "capabilities", &m.Capabilities)
+	checkWord(d, "on_lossy", string(m.OnLossy), string(LossyWarn), string(LossyReject), string(LossyIgnore))
+	checkWord(d, "hosted_tools", string(m.HostedTools), string(HostedDrop), string(HostedRefuse))
 	for i := range m.ModelRoutings {
 		m.ModelRoutings[i].check(d, fmt.Sprintf("model_routings[%d]", i))
 	}
@@ -65,7 +68,7 @@ func (m *Model) checkFallbackNames(d *document, field string, names []string) {
 	}
 }
 
-// wireProtocols are the values of a route's wire_protocol.
+// wireProtocols are the names of the protocols, in wire_protocol and translate_to.
 var wireProtocols = []string{string(translate.Chat), string(translate.Responses), string(translate.Messages)}
 
 func (r *Route) check(d *document, field string) {
@@ -74,16 +77,8 @@ func (r *Route) check(d *document, field string) {
 			d.failAt(field+"."+key, "must not be empty", "")
 		}
 	}
-	protocol := strings.ToLower(strings.TrimSpace(string(r.WireProtocol)))
-	r.WireProtocol = translate.Protocol(protocol)
-	if protocol != "" && !r.WireProtocol.Valid() {
-		meant := protocol
-		if known, ok := formatMeant[protocol]; ok {
-			meant = known
-		}
-		d.failAt(field+".wire_protocol", "unknown protocol"+printable(protocol), didYouMean(meant, wireProtocols))
-		r.WireProtocol = ""
-	}
+	r.WireProtocol = checkProtocol(d, field+".wire_protocol", r.WireProtocol)
+	checkCapabilities(d, field+".capabilities", &r.Capabilities)
 	names := r.APIKeyEnv[:0]
 	for i, name := range r.APIKeyEnv {
 		at := fmt.Sprintf("%s.api_key_env[%d]", field, i)

@@ -39,6 +39,8 @@ func checkProvider(p *Provider, d *document) {
 	p.checkAuthentication(d)
 	p.checkKeyPatterns(d)
 	p.checkRequestConfig(d)
+	p.checkQuirks(d)
+	p.checkModelCapabilities(d)
 	for status, rule := range p.ErrorHandling {
 		field := fmt.Sprintf("error_handling.%d", status)
 		checkErrorStatus(d, field, status)
@@ -103,6 +105,32 @@ func (p *Provider) checkEndpoints(d *document) {
 	} {
 		checkPath(d, "endpoints."+key, path)
 	}
+	p.checkTranslateTo(d)
+}
+
+// checkTranslateTo settles the protocol of translations.
+func (p *Provider) checkTranslateTo(d *document) {
+	const field = "endpoints.translate_to"
+	e := &p.Endpoints
+	e.TranslateTo = checkProtocol(d, field, e.TranslateTo)
+	switch {
+	case e.TranslateTo == "":
+		e.TranslateTo = p.MainProtocol
+	case !p.Speaks(e.TranslateTo):
+		d.failAt(field, fmt.Sprintf("there is no endpoint for %q", e.TranslateTo),
+			fmt.Sprintf("add endpoints.%s, or leave translate_to out", pathKeys[e.TranslateTo]))
+	}
+}
+
+// checkProtocol reads a protocol by its own name. It returns "" where none is
+// written, or one that does not exist.
+func checkProtocol(d *document, field string, written translate.Protocol) translate.Protocol {
+	name := strings.ToLower(strings.TrimSpace(string(written)))
+	if name == "" || translate.Protocol(name).Valid() {
+		return translate.Protocol(name)
+	}
+	d.failAt(field, "unknown protocol"+printable(name), didYouMean(cmp.Or(formatMeant[name], name), wireProtocols))
+	return ""
 }
 
 // pathKeys are the keys of the protocols' paths.

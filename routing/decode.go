@@ -20,10 +20,12 @@ import (
 //	seconds    a time.Duration that is written as a number of seconds
 //	duration   a time.Duration that is written as such a number or as "1m30s"
 //	max=N      an integer may not exceed N
+//	single     a list of texts; one text may be written without [ ]
 //
-// Numbers may not be negative. Unknown fields are errors. All problems are
-// recorded in d, not just the first. encoding/json is no help here: it stops
-// at the first problem, knows no lines, and takes "BASE_URL" for "base_url".
+// The fields of an embedded struct count as the outer one's. Numbers may not be
+// negative. Unknown fields are errors. All problems are recorded in d, not just
+// the first. encoding/json is no help here: it stops at the first problem, knows
+// no lines, and takes "BASE_URL" for "base_url".
 func (d *document) decode(into any) {
 	root := gjson.ParseBytes(d.text)
 	d.object(reflect.ValueOf(into).Elem(), root, "")
@@ -31,8 +33,8 @@ func (d *document) decode(into any) {
 
 // rule is what a config tag says.
 type rule struct {
-	required, seconds, duration bool
-	max                         int
+	required, seconds, duration, single bool
+	max                                 int
 }
 
 func parseRule(tag string) rule {
@@ -45,6 +47,8 @@ func parseRule(tag string) rule {
 			r.seconds = true
 		case "duration":
 			r.duration = true
+		case "single":
+			r.single = true
 		case "max":
 			r.max, _ = strconv.Atoi(value)
 		}
@@ -55,8 +59,7 @@ func parseRule(tag string) rule {
 // fieldsOf lists the names that a file may use for the fields of t.
 func fieldsOf(t reflect.Type) map[string]reflect.StructField {
 	fields := make(map[string]reflect.StructField, t.NumField())
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for _, field := range reflect.VisibleFields(t) {
 		if name := field.Tag.Get("json"); name != "" && name != "-" {
 			fields[name] = field
 		}
@@ -88,8 +91,7 @@ func (d *document) object(v reflect.Value, r gjson.Result, path string) {
 
 // checkRequired reports required fields that were not decoded.
 func (d *document) checkRequired(t reflect.Type, path string) {
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for _, field := range reflect.VisibleFields(t) {
 		if !parseRule(field.Tag.Get("config")).required {
 			continue
 		}
@@ -145,6 +147,11 @@ func (d *document) value(v reflect.Value, r gjson.Result, path string, rule rule
 
 // list decodes an array.
 func (d *document) list(v reflect.Value, r gjson.Result, path string, rule rule) {
+	if rule.single && r.Type == gjson.String {
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		d.value(v.Index(0), r, path+"[0]", rule)
+		return
+	}
 	if !r.IsArray() {
 		d.wrongType(path, "a list", r)
 		return
@@ -230,7 +237,7 @@ func (d *document) integer(r gjson.Result, path string, rule rule) int64 {
 // wrongType reports a value of another type than what is wanted. Texts are
 // not repeated, since a key may be what stands in the wrong place.
 func (d *document) wrongType(path, want string, r gjson.Result) {
-	is, fix := "", misplacedFix(path)
+	is, fix := "", misplacedFix(path, want)
 	switch {
 	case r.Type == gjson.String && want == "a number" && isNumber(r.Str),
 		r.Type == gjson.String && want == "true or false" && (r.Str == "true" || r.Str == "false"):

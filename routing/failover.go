@@ -25,9 +25,9 @@ type walk struct {
 
 	told     *failure // the failure that the client hears of, should none answer
 	fellBack Class    // why larger or more lenient models have been queued
-	missing  *failure // a provider was skipped that needs more than the request has
+	missing  *failure // a provider was skipped that the request cannot be sent to
 	keyless  []string // providers that were skipped for want of any key
-	mute     bool     // a candidate was skipped that does not speak the protocol
+	mute     bool     // a candidate was skipped that does not have the endpoint
 	rests    rest     // of the first key that will be back
 }
 
@@ -99,16 +99,12 @@ func (w *walk) try(ctx context.Context, c *Candidate, choose pick) (answer *Answ
 		}
 		return nil, false
 	}
-	if missing := c.missing(w.request); missing != "" {
-		w.missing = &failure{class: InvalidRequest, err: translate.Error{
-			Param:   missing,
-			Message: fmt.Sprintf("provider %s needs %q in the request", c.route.Provider.ID, missing),
-		}}
-		return nil, false
-	}
 	t := &w.turn
 	*t = turn{walk: w, candidate: c, model: c.upstreamModel(w.request), last: w.at == len(w.queue)}
 	defer t.letGo()
+	if w.missing = cmp.Or(t.begin(), w.missing); t.sent == nil {
+		return nil, false
+	}
 	for len(w.attempts) < w.router.maxAttempts {
 		key, ok := choose(c.pool, time.Now(), t.model, &t.tried)
 		if !ok && t.cycle+1 < w.router.keyCycles && t.tried.NextCycle() {
@@ -183,21 +179,48 @@ const (
 
 // turn is one candidate's turn in a walk.
 type turn struct {
-	walk      *walk
-	candidate *Candidate
-	model     string // at the provider
-	last      bool   // no other candidate is queued
-	tried     keys.Tried
-	cycle     int
-	repeats   int  // of a status in retry_on_status
-	broken    bool // an attempt of this turn met a broken upstream
-	repaired  *Request
+	walk       *walk
+	candidate  *Candidate
+	model      string // at the provider
+	last       bool   // no other candidate is queued
+	tried      keys.Tried
+	cycle      int
+	repeats    int      // of a status in retry_on_status
+	broken     bool     // an attempt of this turn met a broken upstream
+	sent       *Request // what the candidate is asked: one of the two below or the client's
+	repaired   *Request // the client's, with tool results that it lacked
+	translated *Request // in the candidate's protocol
+	losses     translate.Losses
 }
 
-// letGo gives back the memory of a repaired request; attempts hold it themselves.
+// begin makes what the candidate is sent. Where it cannot be sent anything, sent
+// stays nil and the failure says why.
+func (t *turn) begin() *failure {
+	if f := t.prepare(); f != nil {
+		t.sent = nil
+		return f
+	}
+	if missing := t.candidate.missing(t.sent); missing != "" {
+		t.sent = nil
+		return &failure{class: InvalidRequest, err: translate.Error{
+			Param:   missing,
+			Message: fmt.Sprintf("provider %s needs %q in the request", t.candidate.route.Provider.ID, missing),
+		}}
+	}
+	return nil
+}
+
+// letGo gives back the memory of what was made for the turn; attempts hold it
+// themselves.
 func (t *turn) letGo() {
-	if t.repaired != nil {
-		t.repaired.Body.Release()
+	t.release(&t.repaired)
+	t.release(&t.translated)
+}
+
+func (t *turn) release(q **Request) {
+	if *q != nil {
+		(*q).Body.Release()
+		*q = nil
 	}
 }
 
@@ -205,9 +228,11 @@ func (t *turn) letGo() {
 func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
 	w, c := t.walk, t.candidate
 	started := time.Now()
-	q := w.request
-	if t.repaired != nil {
-		q = t.repaired
+	q := t.sent
+	if q.asked != nil {
+		// What one attempt's answer lost is not lost in the next one's.
+		again, asked := *q, *q.asked
+		again.asked, q = &asked, &again
 	}
 	result := call(ctx, q, c, t.model, key, t.waits(started))
 	now := time.Now()
@@ -224,7 +249,7 @@ func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
 	if result.failure == nil {
 		w.attempts = append(w.attempts, record)
 		c.pool.Succeed(key, t.model, started, now)
-		return &Answer{
+		answer := &Answer{
 			Provider:  record.Provider,
 			Model:     t.model,
 			Attempts:  w.attempts,
@@ -232,11 +257,17 @@ func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
 			Header:    result.header,
 			Whole:     result.whole,
 			Stream:    result.stream,
+			Crossed:   q.asked != nil,
+			Protocol:  q.Protocol,
 			protocol:  w.request.Protocol,
 			cooling:   w.router.cooldown > 0,
 			candidate: c,
 			key:       key,
-		}, stopHere
+		}
+		if t.onLossy() != LossyIgnore {
+			answer.losses, answer.asked = t.losses, q.asked
+		}
+		return answer, stopHere
 	}
 	f := result.failure
 	verdict := t.judge(f)

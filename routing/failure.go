@@ -109,7 +109,12 @@ func (w *walk) untried(f *Failure) *Failure {
 		}
 	case w.mute:
 		f.Class = InvalidRequest
-		f.Err = w.wrongProtocol()
+		f.Err = translate.Error{
+			Status:  http.StatusBadRequest,
+			Code:    "unsupported_endpoint",
+			Param:   "model",
+			Message: "no provider of model " + strconv.Quote(w.request.Model) + " serves this endpoint",
+		}
 	default:
 		f.Class, f.Permanent = Local, true
 		f.Err = translate.Error{
@@ -119,26 +124,6 @@ func (w *walk) untried(f *Failure) *Failure {
 		}
 	}
 	return f
-}
-
-// wrongProtocol tells where the model can be asked instead.
-func (w *walk) wrongProtocol() translate.Error {
-	var paths []string
-	for _, p := range w.plan.protocols() {
-		switch p {
-		case translate.Chat:
-			paths = append(paths, "/v1/chat/completions")
-		case translate.Responses:
-			paths = append(paths, "/v1/responses")
-		case translate.Messages:
-			paths = append(paths, "/v1/messages")
-		}
-	}
-	message := "no provider of model " + strconv.Quote(w.request.Model) + " serves this endpoint"
-	if len(paths) > 0 {
-		message += "; it can be asked at " + strings.Join(paths, " and ")
-	}
-	return translate.Error{Status: http.StatusBadRequest, Code: "unsupported_endpoint", Param: "model", Message: message}
 }
 
 // UnknownModel is the failure of a request for a model that no file describes.

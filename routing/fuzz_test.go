@@ -56,6 +56,13 @@ func FuzzConfigFile(f *testing.F) {
 			t.Error("a file is refused without a reason")
 		}
 		if !p.broken {
+			r := Route{Provider: p.Provider, Owner: new(Model)}
+			r.CapabilitiesFor(string(text[:min(len(text), 100)]))
+			for _, protocol := range wireProtocols {
+				if !p.Speaks(r.ProtocolFor(translate.Protocol(protocol))) {
+					t.Errorf("requests in %q are sent in a protocol that the provider does not speak", protocol)
+				}
+			}
 			for _, protocol := range wireProtocols {
 				path := p.Path(translate.Protocol(protocol), true)
 				if _, err := EndpointURL("http://h/v1", path, "m"); err != nil {

@@ -12,7 +12,8 @@ var providerHome = map[string]string{
 	"base_url": "endpoints.base_url", "url": "endpoints.base_url", "api_base": "endpoints.base_url",
 	"protocol": "endpoints.compatible_format", "format": "endpoints.compatible_format",
 	"compatible_format": "endpoints.compatible_format", "wire_protocol": "endpoints.compatible_format",
-	"completions": "endpoints.completions", "streaming": "endpoints.streaming",
+	"translate_to": "endpoints.translate_to",
+	"completions":  "endpoints.completions", "streaming": "endpoints.streaming",
 	"responses": "endpoints.responses", "messages": "endpoints.messages",
 	"embeddings": "endpoints.embeddings", "count_tokens": "endpoints.count_tokens",
 	"env_var_patterns": "api_keys.env_var_patterns", "api_key_env_patterns": "api_keys.env_var_patterns",
@@ -27,7 +28,9 @@ var providerHome = map[string]string{
 	"cooldown":            "rate_limiting.cooldown_seconds", "cooldown_seconds": "rate_limiting.cooldown_seconds",
 	"requests_per_minute": "rate_limiting.requests_per_minute",
 	"tokens_per_minute":   "rate_limiting.tokens_per_minute",
-	"base_url_override":   "proxy_support.base_url_override", "proxy": "proxy_support",
+	"max_tokens":          "capabilities[].max_output_tokens", "max_output_tokens": "capabilities[].max_output_tokens",
+	"max_tokens_field": "quirks.max_tokens_field", "reasoning_field": "quirks.reasoning_field",
+	"base_url_override": "proxy_support.base_url_override", "proxy": "proxy_support",
 	"comment": "provider_notes", "notes": "provider_notes", "description": "provider_notes",
 }
 
@@ -41,6 +44,9 @@ var modelHome = map[string]string{
 	"provider": "model_routings[].provider", "model": "model_routings[].model",
 	"wire_protocol": "model_routings[].wire_protocol", "protocol": "model_routings[].wire_protocol",
 	"base_url": "model_routings[].base_url", "api_key_env": "model_routings[].api_key_env",
+	"max_tokens": "capabilities.max_output_tokens", "max_output_tokens": "capabilities.max_output_tokens",
+	"thinking": "capabilities.thinking", "efforts": "capabilities.efforts", "prefill": "capabilities.prefill",
+	"lossy": "on_lossy",
 }
 
 // routeHome is the same for a route.
@@ -88,8 +94,12 @@ func (d *document) hint(path, key string, names []string) string {
 }
 
 // misplacedFix tells what to write where a value of the wrong type is.
-func misplacedFix(path string) string {
+func misplacedFix(path, want string) string {
 	switch {
+	case path == "capabilities" && want == "a list":
+		return `write e.g. [{"models": "*", "thinking": "adaptive"}]`
+	case path == "capabilities":
+		return `write e.g. {"max_output_tokens": 32000}`
 	case path == "api_keys":
 		return "keys are never written into a file; " + envPatternsFix
 	case path == "endpoints":
@@ -117,6 +127,9 @@ func exampleOf(path string) string {
 		return `add the name that clients ask for: "logical_name": "example"`
 	case "model_routings":
 		return `add "model_routings": [{"provider": "example", "model": "example"}]`
+	}
+	if strings.HasPrefix(path, "capabilities[") {
+		return modelsFix
 	}
 	if strings.HasSuffix(path, ".action") {
 		return "write one of " + strings.Join(actionNames, ", ")

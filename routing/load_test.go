@@ -2,6 +2,7 @@ package routing
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -182,13 +183,39 @@ var providerRules = []struct {
 	{name: "unknown key at the top", changes: []string{"displayname", `"x"`}, problem: `providers/up.json:1: unknown key "displayname"; did you mean "display_name"?`},
 	{name: "unknown key far from all", changes: []string{"timeouts.xyz", `1`}, problem: `providers/up.json:1: timeouts: unknown key "xyz"; known are connect, first_content, idle, total`},
 	{name: "other case", changes: []string{"Enabled", `true`}, problem: `providers/up.json:1: unknown key "Enabled"; did you mean "enabled"?`},
-	{name: "key of a later version", changes: []string{"prices", `{}`}, problem: `providers/up.json:1: unknown key "prices"; known are api_keys, authentication, display_name, enabled, endpoints, error_handling, model_mapping, models, name, provider_notes, proxy_support, rate_limiting, request_config, timeouts`},
+	{name: "key of a later version", changes: []string{"prices", `{}`}, problem: `providers/up.json:1: unknown key "prices"; known are api_keys, authentication, capabilities, display_name, enabled, endpoints, error_handling, model_mapping, models, name, provider_notes, proxy_support, quirks, rate_limiting, request_config, timeouts`},
 	{name: "base_url at the top", changes: []string{"base_url", `"http://u:SECRET@h"`}, problem: `providers/up.json:1: unknown key "base_url"; write it as endpoints.base_url`},
 	{name: "protocol at the top", changes: []string{"protocol", `"openai"`}, problem: `providers/up.json:1: unknown key "protocol"; write it as endpoints.compatible_format`},
 	{name: "protocol in endpoints", changes: []string{"endpoints.protocol", `"openai"`}, problem: `providers/up.json:1: endpoints: unknown key "protocol"; write it as compatible_format`},
 	{name: "timeout in endpoints", changes: []string{"endpoints.timeout", `5`}, problem: `providers/up.json:1: endpoints: unknown key "timeout"; write it as request_config.timeout_seconds`},
 	{name: "key at the top", changes: []string{"api_key", `"SECRET"`}, problem: `providers/up.json:1: unknown key "api_key"; keys are never written into a file; in api_keys name environment variables: {"env_var_patterns": ["{PROVIDER}_API_KEY"]}`},
 	{name: "patterns by their old name", changes: []string{"api_key_env_patterns", `["A"]`}, problem: `providers/up.json:1: unknown key "api_key_env_patterns"; write it as api_keys.env_var_patterns`},
+	{name: "quirks as a list", changes: []string{"quirks", `["developer_role"]`}, problem: `providers/up.json:1: quirks: must be an object, not a list`},
+	{name: "an unknown quirk", changes: []string{"quirks", `{"developer_rol":true}`}, problem: `providers/up.json:1: quirks: unknown key "developer_rol"; did you mean "developer_role"?`},
+	{name: "a quirk as a text", changes: []string{"quirks", `{"developer_role":"true"}`}, problem: `providers/up.json:1: quirks.developer_role: must be true or false, not the text "true"; write true without quotes`},
+	{name: "a quirk at the top", changes: []string{"max_tokens_field", `"max_tokens"`}, problem: `providers/up.json:1: unknown key "max_tokens_field"; write it as quirks.max_tokens_field`},
+	{name: "an unknown field for the limit", changes: []string{"quirks", `{"max_tokens_field":"max_output_tokens"}`}, problem: `providers/up.json:1: quirks.max_tokens_field: unknown value "max_output_tokens"; write one of max_tokens, max_completion_tokens`},
+	{name: "an unknown field for reasoning", changes: []string{"quirks", `{"reasoning_field":"thoughts"}`}, problem: `providers/up.json:1: quirks.reasoning_field: unknown value "thoughts"; write one of reasoning_content, reasoning, reasoning_details`},
+	{name: "further parameters", changes: []string{"quirks", `{"parameters":["top_k","min_p"]}`}},
+	{name: "a parameter twice", changes: []string{"quirks", `{"parameters":["top_k","","top_k"]}`}, problem: `providers/up.json:1: quirks.parameters[1]: must not be empty|providers/up.json:1: quirks.parameters[2]: is there twice; leave one out`},
+	{name: "a parameter that translations write", changes: []string{"quirks", `{"parameters":["messages"]}`}, problem: `providers/up.json:1: quirks.parameters[0]: "messages" is written by every translation itself; leave it out`},
+	{name: "capabilities as an object", changes: []string{"capabilities", `{"gpt-5":{"stop":false}}`}, problem: `providers/up.json:1: capabilities: must be a list, not an object; write e.g. [{"models": "*", "thinking": "adaptive"}]`},
+	{name: "capabilities of no model", changes: []string{"capabilities", `[{"stop":false}]`}, problem: `providers/up.json:1: capabilities[0].models: is required; write "models": "*" for all, or parts of the models' names: ["claude-opus-4-7"]`},
+	{name: "capabilities of an empty list", changes: []string{"capabilities", `[{"models":[]}]`}, problem: `providers/up.json:1: capabilities[0].models: is empty; write "models": "*" for all, or parts of the models' names: ["claude-opus-4-7"]`},
+	{name: "capabilities of a number", changes: []string{"capabilities", `[{"models":5}]`}, problem: `providers/up.json:1: capabilities[0].models: must be a list, not a number`},
+	{name: "capabilities of numbers", changes: []string{"capabilities", `[{"models":["a",5]}]`}, problem: `providers/up.json:1: capabilities[0].models[1]: must be a text, not a number`},
+	{name: "capabilities of an empty name", changes: []string{"capabilities", `[{"models":""}]`}, problem: `providers/up.json:1: capabilities[0].models[0]: must not be empty`},
+	{name: "capabilities of a pattern", changes: []string{"capabilities", `[{"models":"claude-*"}]`}, problem: `providers/up.json:1: capabilities[0].models[0]: must not have '*', unless it is just that; write the part of the name that the models share, e.g. "claude-opus-4-7"; it is found anywhere in a name`},
+	{name: "capabilities of the same twice", changes: []string{"capabilities", `[{"models":["a","*"]},{"models":"*"},{"models":["b","b"]}]`}, problem: `providers/up.json:1: capabilities[1].models[0]: "*" is in capabilities[0] too; a name can be matched by one entry only|providers/up.json:1: capabilities[2].models[1]: "b" is in capabilities[2] too; a name can be matched by one entry only`},
+	{name: "an unknown capability", changes: []string{"capabilities", `[{"models":"*","forced_tool":"never"}]`}, problem: `providers/up.json:1: capabilities[0]: unknown key "forced_tool"; did you mean "forced_tools"?`},
+	{name: "a limit by another word", changes: []string{"capabilities", `[{"models":"*","max_tokens":5}]`}, problem: `providers/up.json:1: capabilities[0]: unknown key "max_tokens"; write it as capabilities[].max_output_tokens`},
+	{name: "a limit of 0", changes: []string{"capabilities", `[{"models":"*","max_output_tokens":0,"max_tools":0}]`}, problem: `providers/up.json:1: capabilities[0].max_output_tokens: must be above 0; leave it out where there is no bound|providers/up.json:1: capabilities[0].max_tools: must be above 0; leave it out where there is no bound`},
+	{name: "a negative limit", changes: []string{"capabilities", `[{"models":"*","max_output_tokens":-1}]`}, problem: `providers/up.json:1: capabilities[0].max_output_tokens: must not be negative`},
+	{name: "unknown ways to think, sample and force", changes: []string{"capabilities", `[{"models":"*","thinking":"Budget","sampling":"yes","forced_tools":""}]`}, problem: `providers/up.json:1: capabilities[0].forced_tools: unknown value; write one of always, not_thinking, never|providers/up.json:1: capabilities[0].sampling: unknown value "yes"; write one of always, one, not_reasoning, never|providers/up.json:1: capabilities[0].thinking: unknown value "Budget"; did you mean "budget"?`},
+	{name: "unknown efforts", changes: []string{"capabilities", `[{"models":"*","efforts":["low","extreme","low",""]}]`}, problem: `providers/up.json:1: capabilities[0].efforts[1]: unknown value "extreme"; write one of none, minimal, low, medium, high, xhigh, max|providers/up.json:1: capabilities[0].efforts[2]: is there twice; leave one out|providers/up.json:1: capabilities[0].efforts[3]: must not be empty`},
+	{name: "translate_to without endpoint", changes: []string{"endpoints.translate_to", `"responses"`}, problem: `providers/up.json:1: endpoints.translate_to: there is no endpoint for "responses"; add endpoints.responses, or leave translate_to out`},
+	{name: "translate_to what nobody speaks", changes: []string{"endpoints.translate_to", `"messages"`}, problem: `providers/up.json:1: endpoints.translate_to: unknown protocol "messages"; did you mean "anthropic"?`},
+	{name: "translate_to at the top", changes: []string{"translate_to", `"openai"`}, problem: `providers/up.json:1: unknown key "translate_to"; write it as endpoints.translate_to`},
 }
 
 func TestProviderRules(t *testing.T) {
@@ -228,7 +255,7 @@ var modelRules = []struct {
 	{name: "logical_name that is not the file's", changes: []string{"logical_name", `"m.1"`}, warning: `models/m.json:1: logical_name: "m.1" is not the file's name; clients ask for "m.1"`},
 	{name: "endless logical_name", changes: []string{"logical_name", `"` + strings.Repeat("m", 257) + `"`}, problem: `models/m.json:1: logical_name: must not be longer than 256 bytes`},
 	{name: "any id", changes: []string{"id", `7`, "model_routings.0.id", `"r1"`}},
-	{name: "created", changes: []string{"created", `7`}, problem: `models/m.json:1: unknown key "created"; known are aliases, content_policy_fallbacks, context_window_fallbacks, default_cooldown_seconds, display_name, fallback_model_routings, id, logical_name, model_routings, timeout_seconds, timeouts`},
+	{name: "created", changes: []string{"created", `7`}, problem: `models/m.json:1: unknown key "created"; known are aliases, capabilities, content_policy_fallbacks, context_window_fallbacks, default_cooldown_seconds, display_name, fallback_model_routings, hosted_tools, id, logical_name, model_routings, on_lossy, timeout_seconds, timeouts`},
 	{name: "no routes", changes: []string{"model_routings", ""}, problem: `models/m.json:1: model_routings: is required; add "model_routings": [{"provider": "example", "model": "example"}]`},
 	{name: "routes null", changes: []string{"model_routings", "null"}, problem: `models/m.json:1: model_routings: is required; add "model_routings": [{"provider": "example", "model": "example"}]`},
 	{name: "routes empty", changes: []string{"model_routings", "[]"}, problem: `models/m.json:1: model_routings: is empty and there are no fallback models, so that nothing can answer; add "model_routings": [{"provider": "example", "model": "example"}]`},
@@ -259,7 +286,7 @@ var modelRules = []struct {
 	{name: "protocol of a route by another key", changes: []string{"model_routings.0.protocol", `"openai"`}, problem: `models/m.json:1: model_routings[0]: unknown key "protocol"; write it as wire_protocol`},
 	{name: "provider at the top", changes: []string{"provider", `"up"`}, problem: `models/m.json:1: unknown key "provider"; write it as model_routings[].provider`},
 	{name: "mistyped", changes: []string{"fallback_model_routing", `[]`}, problem: `models/m.json:1: unknown key "fallback_model_routing"; did you mean "fallback_model_routings"?`},
-	{name: "weight is of a later version", changes: []string{"model_routings.0.weight", `1`}, problem: `models/m.json:1: model_routings[0]: unknown key "weight"; known are api_key_env, base_url, cooldown_seconds, id, model, provider, timeout_seconds, timeouts, wire_protocol`},
+	{name: "weight is of a later version", changes: []string{"model_routings.0.weight", `1`}, problem: `models/m.json:1: model_routings[0]: unknown key "weight"; known are api_key_env, base_url, capabilities, cooldown_seconds, id, model, provider, timeout_seconds, timeouts, wire_protocol`},
 	{name: "fallback to itself", changes: []string{"fallback_model_routings", `["n","m"]`}, problem: `models/m.json:1: fallback_model_routings[1]: "m" falls back to itself; leave it out`},
 	{name: "fallback for long conversations to itself", changes: []string{"context_window_fallbacks", `["m"]`}, problem: `models/m.json:1: context_window_fallbacks[0]: "m" falls back to itself; leave it out`},
 	{name: "fallback to itself by an alias", changes: []string{"aliases", `["m-*"]`, "fallback_model_routings", `["m-2"]`}, warning: `models/m.json:1: fallback_model_routings[0]: "m-2" is an alias of this very model; skipped; give it a file of its own`},
@@ -271,6 +298,15 @@ var modelRules = []struct {
 	{name: "empty alias", changes: []string{"aliases", `[""]`}, problem: `models/m.json:1: aliases[0]: must not be empty`},
 	{name: "name that differs in case only", changes: []string{"logical_name", `"N"`}, warning: `models/m.json:1: logical_name: "N" is not the file's name; clients ask for "N"|models/n.json:1: logical_name: "n" differs from "N" in models/m.json in upper and lower case only`},
 	{name: "name of another model", changes: []string{"logical_name", `"n"`}, problem: `models/n.json:1: logical_name: "n" is the logical_name in models/m.json too; give each model a name of its own`},
+	{name: "capabilities as a list", changes: []string{"capabilities", `[{"stop":false}]`}, problem: `models/m.json:1: capabilities: must be an object, not a list; write e.g. {"max_output_tokens": 32000}`},
+	{name: "capabilities with names", changes: []string{"capabilities", `{"models":"*"}`}, problem: `models/m.json:1: capabilities: unknown key "models"; known are efforts, forced_tools, json_schema, max_output_tokens, max_tools, prefill, reasons, sampling, stop, system_turns, thinking, tools_with_reasoning`},
+	{name: "capabilities with unknown words", changes: []string{"capabilities", `{"thinking":"always","efforts":["hihg"]}`}, problem: `models/m.json:1: capabilities.efforts[0]: unknown value "hihg"; did you mean "high"?|models/m.json:1: capabilities.thinking: unknown value "always"; write one of none, budget, adaptive, both`},
+	{name: "a capability at the top", changes: []string{"max_tokens", `5`}, problem: `models/m.json:1: unknown key "max_tokens"; write it as capabilities.max_output_tokens`},
+	{name: "a capability of a route", changes: []string{"model_routings.0.capabilities", `{"sampling":"one","max_output_tokens":0}`}, problem: `models/m.json:1: model_routings[0].capabilities.max_output_tokens: must be above 0; leave it out where there is no bound`},
+	{name: "unknown on_lossy", changes: []string{"on_lossy", `"fail"`}, problem: `models/m.json:1: on_lossy: unknown value "fail"; write one of warn, reject, ignore`},
+	{name: "on_lossy", changes: []string{"on_lossy", `"ignore"`}},
+	{name: "unknown hosted_tools", changes: []string{"hosted_tools", `"reject"`}, problem: `models/m.json:1: hosted_tools: unknown value "reject"; write one of drop, refuse`},
+	{name: "hosted_tools of a route", changes: []string{"model_routings.0.hosted_tools", `"drop"`}, problem: `models/m.json:1: model_routings[0]: unknown key "hosted_tools"; known are api_key_env, base_url, capabilities, cooldown_seconds, id, model, provider, timeout_seconds, timeouts, wire_protocol`},
 }
 
 func TestModelRules(t *testing.T) {
@@ -293,7 +329,8 @@ func TestEveryKeyOfAProviderIsRead(t *testing.T) {
 		"api_keys": {"env_var_patterns": ["{PROVIDER}_API_KEY", "UP_{INDEX}_KEY"], "env_var_pattern": "OLD_KEY", "description": "d"},
 		"endpoints": {
 			"base_url": "https://${UP_HOST}/v1", "compatible_format": " Azure ", "completions": "/chat", "streaming": "/chat-stream",
-			"responses": "/responses", "messages": "/messages", "count_tokens": "/count", "embeddings": "/embed", "models": "/models"
+			"responses": "/responses", "messages": "/messages", "count_tokens": "/count", "embeddings": "/embed", "models": "/models",
+			"translate_to": "anthropic"
 		},
 		"authentication": {
 			"type": "header", "header_name": "x-up-key", "header_format": "Key {api_key}",
@@ -303,6 +340,8 @@ func TestEveryKeyOfAProviderIsRead(t *testing.T) {
 			"timeout_seconds": 60.5, "max_retries": 0, "retry_on_status": [429, 503.0],
 			"default_parameters": {"temperature": 0.5, "a": {"b": [1, 2]}, "nothing": null, "stream": true}, "required_parameters": ["max_tokens"]
 		},
+		"quirks": {"max_tokens_field": "max_completion_tokens", "parameters": ["top_k", "min_p"], "developer_role": true},
+		"capabilities": [{"models": "*", "thinking": "both"}, {"models": ["b", "c"], "max_output_tokens": 4096, "efforts": ["low", "max"], "prefill": false}],
 		"timeouts": {"connect": 1, "first_content": "1m30s", "idle": "500ms", "total": 600},
 		"rate_limiting": {"enabled": true, "requests_per_minute": 60, "tokens_per_minute": 100000, "cooldown_seconds": 180},
 		"models": {"gpt-4.1": {"cooldown_seconds": 5, "timeout_seconds": 6, "timeouts": {"idle": 7}}, "empty": {}, "none": null},
@@ -314,7 +353,7 @@ func TestEveryKeyOfAProviderIsRead(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	compareProblems(t, warnings, `providers/up.json:14: request_config.default_parameters.stream: has no effect: every request says that itself; leave it out`)
+	compareProblems(t, warnings, `providers/up.json:15: request_config.default_parameters.stream: has no effect: every request says that itself; leave it out`)
 
 	const s = time.Second
 	p, _ := c.Provider("up")
@@ -351,6 +390,9 @@ func TestEveryKeyOfAProviderIsRead(t *testing.T) {
 	}
 	check("default_parameters", strings.Join(defaults, " "), `temperature=0.5 a={"b": [1, 2]} nothing=null`)
 	check("required_parameters", strings.Join(p.RequestConfig.RequiredParameters, " "), "max_tokens")
+	check("translate_to", p.Endpoints.TranslateTo, translate.Messages)
+	check("quirks", fmt.Sprint(p.Quirks.MaxTokensField, p.Quirks.Parameters, p.Quirks.DeveloperRole, p.Quirks.NoStrict), "max_completion_tokens[top_k min_p] true false")
+	check("capabilities", capabilityText(t, *p.capabilitiesOf("a"))+"|"+capabilityText(t, *p.capabilitiesOf("b")), "thinking=both|max_output_tokens=4096 efforts=[low max] prefill=false")
 	check("timeouts", p.Timeouts, Timeouts{s, 90 * s, s / 2, 600 * s})
 	check("rate_limiting", p.RateLimiting, RateLimiting{true, 60, 100000, 180 * s})
 	check("models", p.Models["gpt-4.1"], ProviderModel{5 * s, 6 * s, Timeouts{Idle: 7 * s}})
@@ -369,9 +411,10 @@ func TestEveryKeyOfAModelIsRead(t *testing.T) {
 		"models/m.json": `{
 			"logical_name": "m", "id": 1, "display_name": "M", "aliases": ["m-*", "em"],
 			"timeout_seconds": 60, "timeouts": {"total": "10m"}, "default_cooldown_seconds": 30,
+			"capabilities": {"sampling": "one", "stop": false}, "on_lossy": "reject", "hosted_tools": "refuse",
 			"model_routings": [
 				{"id": "r", "provider": "up", "model": "*", "wire_protocol": "responses", "base_url": "https://${SIDE}/v1", "api_key_env": ["A", "B"],
-				 "timeout_seconds": 5, "timeouts": {"connect": "2s"}, "cooldown_seconds": 9},
+				 "timeout_seconds": 5, "timeouts": {"connect": "2s"}, "cooldown_seconds": 9, "capabilities": {"thinking": "none"}},
 				{"provider": "up", "model": "y"}
 			],
 			"fallback_model_routings": ["n", "o-5"], "context_window_fallbacks": ["n"], "content_policy_fallbacks": ["o-6"]
@@ -387,8 +430,14 @@ func TestEveryKeyOfAModelIsRead(t *testing.T) {
 	if m == nil || m.LogicalName != "m" || m.DisplayName != "M" || m.Timeout != 60*s || m.Timeouts != (Timeouts{Total: 600 * s}) || m.DefaultCooldown != 30*s {
 		t.Fatalf("model = %+v", m)
 	}
+	if m.OnLossy != LossyReject || m.HostedTools != HostedRefuse {
+		t.Errorf("on_lossy = %q, hosted_tools = %q", m.OnLossy, m.HostedTools)
+	}
 	if len(m.Routes) != 2 {
 		t.Fatalf("routes = %v", m.Routes)
+	}
+	if got, want := capabilityText(t, m.Routes[0].CapabilitiesFor("m-7")), "thinking=none sampling=one stop=false"; got != want {
+		t.Errorf("capabilities = %q, want %q", got, want)
 	}
 	r := m.Routes[0]
 	if r.WireProtocol != translate.Responses || r.BaseURL != "https://side.example/v1" || strings.Join(r.APIKeyEnv, " ") != "A B" ||

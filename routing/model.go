@@ -44,6 +44,23 @@ type Model struct {
 	// the model says so. In seconds; 0: not set.
 	DefaultCooldown time.Duration `json:"default_cooldown_seconds" config:"seconds"`
 
+	// Capabilities says what the model takes, whichever provider serves it.
+	// It goes before what the providers' files say.
+	Capabilities translate.Capabilities `json:"capabilities"`
+
+	// OnLossy says what is done about requests of which something cannot
+	// cross to the provider's protocol: "warn", "reject" or "ignore". The
+	// model that the client asked for decides, also where a fallback answers.
+	// Default: the setting of the llm_proxy block, which is warn by default.
+	OnLossy OnLossy `json:"on_lossy"`
+
+	// HostedTools says what becomes of tools that only another vendor can
+	// run, such as OpenAI's code_interpreter on a Claude: "drop" leaves them
+	// out, which is a loss, "refuse" refuses the request. Agents send such
+	// tools with every request, needed or not. The model that the client
+	// asked for decides. Default: drop.
+	HostedTools HostedTools `json:"hosted_tools"`
+
 	// ModelRoutings are the routes, in the order in which they are tried.
 	// Required; it may be empty where there are fallback models.
 	ModelRoutings []Route `json:"model_routings" config:"required"`
@@ -93,8 +110,13 @@ type Route struct {
 
 	// WireProtocol is the protocol that requests of this route are sent in:
 	// "openai", "responses" or "anthropic". Default: the client's protocol
-	// where the provider speaks it, else the provider's main protocol.
+	// where the provider speaks it, else the one that the provider's
+	// endpoints.translate_to names.
 	WireProtocol translate.Protocol `json:"wire_protocol"`
+
+	// Capabilities says what the model takes here. It goes before what the
+	// model's and the provider's files say.
+	Capabilities translate.Capabilities `json:"capabilities"`
 
 	// BaseURL takes the place of the provider's base URL, and is written
 	// like it; the paths remain the provider's. The route's requests carry
@@ -145,6 +167,20 @@ func (r *Route) UpstreamModel(asked string) string {
 		name = asked
 	}
 	return r.Provider.UpstreamModel(name)
+}
+
+// ProtocolFor is the protocol in which requests of a client that speaks the
+// given one are sent: WireProtocol where the file names one, else the client's
+// where the provider speaks it, else the one that the provider wants
+// translations in.
+func (r *Route) ProtocolFor(client translate.Protocol) translate.Protocol {
+	switch {
+	case r.WireProtocol != "":
+		return r.WireProtocol
+	case r.Provider.Speaks(client):
+		return client
+	}
+	return r.Provider.Endpoints.TranslateTo
 }
 
 // usable reports whether requests can be sent, but for the key.

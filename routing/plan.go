@@ -28,6 +28,12 @@ type Options struct {
 	Timeouts    Timeouts
 	Cooldown    time.Duration
 	MaxAttempts int
+	// OnLossy is what is done about losses of translations, where the model
+	// does not say. Default: LossyWarn.
+	OnLossy OnLossy
+	// ModelEcho is which model's name translated answers bear. Default:
+	// EchoUpstream.
+	ModelEcho ModelEcho
 	// KeyCycles is how often one request may go through a route's keys; at
 	// least 1.
 	KeyCycles int
@@ -44,6 +50,8 @@ type Router struct {
 	cooldown    time.Duration
 	maxAttempts int
 	keyCycles   int
+	onLossy     OnLossy
+	modelEcho   ModelEcho
 }
 
 // plan is what may be tried for one model, worked out once at load: its own
@@ -86,6 +94,8 @@ func New(o Options) (*Router, []Problem, error) {
 		cooldown:    o.Cooldown,
 		maxAttempts: o.MaxAttempts,
 		keyCycles:   max(o.KeyCycles, 1),
+		onLossy:     cmp.Or(o.OnLossy, LossyWarn),
+		modelEcho:   cmp.Or(o.ModelEcho, EchoUpstream),
 	}
 	b := builder{options: o, router: r, routes: make(map[*Route]*Candidate), pools: make(map[*Provider]*keys.Pool)}
 	for _, p := range o.Catalog.Providers() {
@@ -285,19 +295,4 @@ func endpointsOf(route *Route) (map[endpointKey]*url.URL, error) {
 		}
 	}
 	return urls, nil
-}
-
-// protocols are those in which the candidates of a model can be asked.
-func (p *plan) protocols() []translate.Protocol {
-	var found []translate.Protocol
-	for _, c := range p.candidates {
-		for key := range c.endpoints {
-			if key.operation == translate.Generate && (c.route.WireProtocol == "" || c.route.WireProtocol == key.protocol) &&
-				!slices.Contains(found, key.protocol) {
-				found = append(found, key.protocol)
-			}
-		}
-	}
-	slices.Sort(found)
-	return found
 }

@@ -47,6 +47,14 @@ type Provider struct {
 	// routes may set their own.
 	Timeouts Timeouts `json:"timeouts"`
 
+	// Quirks are the provider's habits on the wire, as far as requests that
+	// are translated have to respect them.
+	Quirks translate.Quirks `json:"quirks"`
+
+	// Capabilities says what the provider's models take. Models and routes
+	// may say otherwise for their own.
+	Capabilities []ModelCapabilities `json:"capabilities"`
+
 	// RateLimiting holds the provider's own limits, and for how long one of
 	// its keys rests after a failure.
 	RateLimiting RateLimiting `json:"rate_limiting"`
@@ -91,9 +99,10 @@ type Provider struct {
 	// their own work all the same.
 	Unusable string `json:"-"`
 
-	keyPatterns []string      // of APIKeys, none twice
-	headers     []fixedHeader // Authentication.AdditionalHeaders, filled in, by name
-	headersLack bool          // a variable of one of them is not set
+	keyPatterns   []string       // of APIKeys, none twice
+	modelPatterns []modelPattern // of Capabilities, longest first
+	headers       []fixedHeader  // Authentication.AdditionalHeaders, filled in, by name
+	headersLack   bool           // a variable of one of them is not set
 }
 
 // APIKeys says which environment variables hold a provider's keys. The keys
@@ -126,10 +135,15 @@ type Endpoints struct {
 
 	// CompatibleFormat is the provider's main protocol: "openai" (Chat
 	// Completions), "anthropic" (Messages) or "responses" (OpenAI
-	// Responses); "azure" and "native" mean "openai". It is what a request
-	// is sent in when the provider does not speak the client's protocol.
-	// Default: openai.
+	// Responses); "azure" and "native" mean "openai". Default: openai.
 	CompatibleFormat string `json:"compatible_format"`
+
+	// TranslateTo is the protocol that a request is translated to when the
+	// provider does not speak the client's: "openai", "responses" or
+	// "anthropic". It matters where the provider speaks several, and the main
+	// one is not that in which its models can do most. Default: the main
+	// protocol. After loading it is never empty.
+	TranslateTo translate.Protocol `json:"translate_to"`
 
 	// Completions is the path of Chat Completions. Where CompatibleFormat
 	// names another protocol that has no path of its own, this is that

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
 )
 
@@ -35,6 +36,41 @@ type Request struct {
 	// Beta says that the query held beta=true, which Anthropic's SDKs add to
 	// calls of their beta interfaces.
 	Beta bool
+
+	// asked is set in a translation of a client's request: what the way back
+	// depends on. Protocol is then the upstream's, and there is no Object.
+	asked *translate.Asked
+}
+
+// client is the protocol of the client.
+func (q *Request) client() translate.Protocol {
+	if q.asked != nil {
+		return q.asked.Client
+	}
+	return q.Protocol
+}
+
+// has reports whether the body has a top-level member of that name.
+func (q *Request) has(name string) bool {
+	if q.Object == nil {
+		return rawjson.Parse(q.Body.Bytes()).Get(name) != nil
+	}
+	_, _, sent := q.Object.Get(name)
+	return sent
+}
+
+// forwards reports whether a client's header, by its canonical name, goes
+// upstream with the request. What one vendor's clients say to its servers means
+// nothing to another's, and names what a translated body may not have.
+func (q *Request) forwards(name string) bool {
+	if q.asked == nil {
+		return forwardedHeader(name)
+	}
+	switch name {
+	case "User-Agent", "Traceparent", "Tracestate":
+		return true
+	}
+	return false
 }
 
 // forwardedHeader reports whether a client's header, by its canonical name,

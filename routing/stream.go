@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/crossing"
 )
 
 // Stream is an event stream that has shown content, so the client may see it.
@@ -25,7 +26,9 @@ type Stream struct {
 	body     io.ReadCloser
 	key      *keys.Key
 	watcher  *translate.Watcher
+	crossing *crossing.Stream // nil where client and upstream speak the same protocol
 	buffer   *[]byte
+	seen     int           // bytes read before the first content
 	held     []byte        // read before the first content, not yet passed on
 	rest     []byte        // the start of an event whose end has not been read yet
 	alive    int           // of the watcher, when the deadline last heard of it
@@ -73,6 +76,10 @@ func openStream(ctx context.Context, cancel context.CancelCauseFunc, deadline *d
 	}
 	s.watcher.Reset(q.Protocol)
 	s.watcher.Expect(q.Choices)
+	if q.asked != nil {
+		s.crossing = crossing.NewStream(q.asked)
+		s.watcher.Tap(s.crossing)
+	}
 	if f := s.awaitContent(response); f != nil {
 		s.Close()
 		return nil, f
@@ -102,6 +109,7 @@ func (s *Stream) awaitContent(response *http.Response) *failure {
 		if e, failed := s.watcher.Failure(); failed {
 			return reportedFailure(response, e, nil, s.key)
 		}
+		s.seen += n
 		if s.watcher.Contents() > 0 {
 			s.hold(chunk)
 			return nil
@@ -116,14 +124,21 @@ func (s *Stream) awaitContent(response *http.Response) *failure {
 			}
 			return broken(response, "reading the stream: "+scrub(describe(err), s.key))
 		}
-		s.held = append(s.held, chunk...)
-		if unfinished := s.watcher.Unfinished(); len(s.held)-unfinished > maxHeld || unfinished > maxHeldEvent {
+		if !s.sniffed || s.crossing == nil {
+			s.held = append(s.held, chunk...)
+		}
+		if unfinished := s.watcher.Unfinished(); s.seen-unfinished > maxHeld || unfinished > maxHeldEvent {
 			return broken(response, "the stream sent too much without content")
 		}
 	}
 }
 
 func (s *Stream) hold(chunk []byte) {
+	if s.crossing != nil {
+		s.held = nil // its translation is held instead
+		s.settle()
+		return
+	}
 	if s.held == nil {
 		s.held = chunk
 		return
@@ -152,6 +167,9 @@ func (s *Stream) notEvents(start []byte, response *http.Response) *failure {
 // Failure tells afterwards which it was. Another error means that the client
 // is gone.
 func (s *Stream) Next() ([]byte, error) {
+	if s.crossing != nil {
+		return s.nextCrossed()
+	}
 	for !s.atEnd || len(s.held) > 0 {
 		data := s.held
 		if len(data) > 0 {
@@ -242,36 +260,52 @@ func (s *Stream) finish() ([]byte, error) {
 	s.judged = true
 	cause := context.Cause(s.ctx)
 	if s.watcher.Complete() {
+		if s.crossing != nil {
+			return s.endCrossed()
+		}
 		return s.last()
 	}
 	if e, failed := s.watcher.Failure(); failed {
-		// The upstream's own error event has passed; nothing to add.
 		scrubError(&e, s.key)
 		s.failure = &failure{class: Classify(http.StatusOK, e), status: http.StatusOK, err: e}
+		if s.crossing != nil {
+			return s.failCrossed()
+		}
+		// The upstream's own error event has passed; nothing to add.
 		return s.last()
 	}
-	switch {
-	case cause != nil:
-		s.failure = cancelled(cause)
-	case s.readErr != nil && s.readErr != io.EOF:
-		s.failure = &failure{
-			class:  Broken,
-			err:    translate.Error{Message: "the upstream connection broke"},
-			detail: "the upstream connection broke: " + scrub(describe(s.readErr), s.key),
-		}
-	default:
-		s.failure = &failure{class: Broken, err: translate.Error{Message: "the upstream stream was cut short"}}
-	}
+	s.failure = s.breakage(cause)
 	if s.failure.class == ClientGone {
 		return nil, cause
+	}
+	if s.crossing != nil {
+		return s.failCrossed()
 	}
 	if len(s.rest) > 0 {
 		s.watcher.DropUnfinished()
 	}
-	return s.watcher.AppendStreamError(nil, &translate.Error{
-		Status:  s.failure.class.statusFor(s.failure.status),
-		Message: s.failure.message(),
-	}), nil
+	return s.watcher.AppendStreamError(nil, s.failure.ofStream()), nil
+}
+
+// ofStream is the failure as the stream's last event tells it.
+func (f *failure) ofStream() *translate.Error {
+	return &translate.Error{Status: f.class.statusFor(f.standsFor()), Type: f.err.Type, Code: f.err.Code, Message: f.message()}
+}
+
+// breakage tells why a stream ended before its time, cause being that of its
+// context.
+func (s *Stream) breakage(cause error) *failure {
+	switch {
+	case cause != nil:
+		return cancelled(cause)
+	case s.readErr != nil && s.readErr != io.EOF:
+		return &failure{
+			class:  Broken,
+			err:    translate.Error{Message: "the upstream connection broke"},
+			detail: "the upstream connection broke: " + scrub(describe(s.readErr), s.key),
+		}
+	}
+	return &failure{class: Broken, err: translate.Error{Message: "the upstream stream was cut short"}}
 }
 
 // last returns what stands behind the last whole event. Where that is the event
@@ -287,6 +321,46 @@ func (s *Stream) last() ([]byte, error) {
 		return nil, io.EOF
 	}
 	return s.withoutKey(end), nil
+}
+
+// nextCrossed is Next for a stream that is translated: whole events, each written
+// as soon as what it says has come.
+func (s *Stream) nextCrossed() ([]byte, error) {
+	for {
+		if out := s.crossing.Take(); len(out) > 0 {
+			return out, nil
+		}
+		if s.atEnd {
+			return s.finish()
+		}
+		s.read()
+		s.settle()
+	}
+}
+
+// settle ends the translation with the upstream's terminal event, good or bad,
+// and does not wait for its connection to end.
+func (s *Stream) settle() {
+	if _, failed := s.watcher.Failure(); failed {
+		s.atEnd = true
+	} else if s.watcher.Ended() && s.watcher.Complete() {
+		s.crossing.End(s.watcher.Usage())
+	}
+}
+
+// endCrossed ends a translation whose upstream said all there was to say.
+func (s *Stream) endCrossed() ([]byte, error) {
+	s.crossing.End(s.watcher.Usage())
+	if out := s.crossing.Take(); len(out) > 0 {
+		return out, nil
+	}
+	return nil, io.EOF
+}
+
+// failCrossed ends a translation with the error of the client's protocol.
+func (s *Stream) failCrossed() ([]byte, error) {
+	s.crossing.Fail(s.failure.ofStream())
+	return s.crossing.Take(), nil
 }
 
 // Failure tells why the stream did not end whole; ok is false when it did, or

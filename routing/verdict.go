@@ -106,6 +106,9 @@ func (t *turn) byRule(rule ErrorRule, f *failure) verdict {
 			return verdict{next: nextRoute}
 		}
 		t.repaired = repaired
+		if refused := t.prepare(); refused != nil {
+			return verdict{next: nextRoute}
+		}
 		return verdict{next: sameKey}
 	}
 	if rule.Cooldown != nil {
@@ -169,12 +172,21 @@ func (q *Request) withToolResults() (*Request, bool) {
 	}
 	body := NewBody(len(text))
 	body.bytes = append(body.bytes, text...)
-	repaired := *q
-	repaired.Body = body
-	repaired.Object = new(strictjson.Object)
-	if err := repaired.Object.Parse(body.Bytes()); err != nil {
+	repaired, err := q.withBody(body)
+	if err != nil {
 		body.Release()
 		return nil, false
 	}
-	return &repaired, true
+	return repaired, true
+}
+
+// withBody is the request with another body, which it then owns.
+func (q *Request) withBody(body *Body) (*Request, error) {
+	changed := *q
+	changed.Body = body
+	changed.Object = new(strictjson.Object)
+	if err := changed.Object.Parse(body.Bytes()); err != nil {
+		return nil, err
+	}
+	return &changed, nil
 }

@@ -1,0 +1,33 @@
+package routing
+
+import "slices"
+
+// betaFields are the top-level members of a Messages request that belong to
+// Anthropic's betas: a server that does not know them refuses the request.
+var betaFields = []string{"context_management", "container", "mcp_servers", "speed", "fallbacks", "diagnostics"}
+
+// withoutBetas adds the edits that take the members of betas out of a Messages
+// request. The header that announces them stays here too.
+func (q *Request) withoutBetas(edits []edit) []edit {
+	document := q.Body.Bytes()
+	kept := false // a member stands before this one that stays
+	for _, m := range q.Object.Members {
+		if !slices.Contains(betaFields, string(document[m.KeyStart:m.KeyEnd])) {
+			kept = true
+			continue
+		}
+		start, end := m.KeyStart-1, m.End // with the name's first quote
+		if kept {
+			// The comma before it goes along.
+			for start--; document[start] != ','; start-- {
+			}
+		} else {
+			// "model" follows somewhere, so a comma follows at once.
+			for ; document[end] != ','; end++ {
+			}
+			end++
+		}
+		edits = append(edits, edit{start, end, nil})
+	}
+	return edits
+}

@@ -1,0 +1,67 @@
+package routing
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+)
+
+// ModelCapabilities says what some of a provider's models take. It matters for
+// requests that are translated; what is sent in the client's own protocol stays
+// as it is.
+type ModelCapabilities struct {
+	// Models are parts of upstream model names: "claude-opus-4-7" stands for
+	// us.anthropic.claude-opus-4-7 and claude-opus-4-7@20260416 alike. Where
+	// several match a name, the longest decides alone, whichever entry it is
+	// of; of two that are equally long the first by the alphabet. "*" is for
+	// all other names. Case matters. One may be written without a list.
+	// Required.
+	Models []string `json:"models" config:"required,single"`
+
+	translate.Capabilities
+}
+
+// anyModel is the pattern for all models that no other one matches.
+const anyModel = "*"
+
+// modelPattern is one of the patterns of a provider's capabilities.
+type modelPattern struct {
+	part         string // of the model's name; empty for anyModel
+	capabilities *translate.Capabilities
+}
+
+// indexCapabilities brings the patterns into the order in which they are tried.
+func (p *Provider) indexCapabilities() {
+	for i := range p.Capabilities {
+		entry := &p.Capabilities[i]
+		for _, pattern := range entry.Models {
+			part := strings.TrimPrefix(pattern, anyModel)
+			p.modelPatterns = append(p.modelPatterns, modelPattern{part, &entry.Capabilities})
+		}
+	}
+	slices.SortFunc(p.modelPatterns, func(a, b modelPattern) int {
+		return cmp.Or(cmp.Compare(len(b.part), len(a.part)), cmp.Compare(a.part, b.part))
+	})
+}
+
+// capabilitiesOf are those that the provider's file has for a model.
+func (p *Provider) capabilitiesOf(upstream string) *translate.Capabilities {
+	for i := range p.modelPatterns {
+		if strings.Contains(upstream, p.modelPatterns[i].part) {
+			return p.modelPatterns[i].capabilities
+		}
+	}
+	return &noCapabilities
+}
+
+// noCapabilities are those of a model about which nothing is said.
+var noCapabilities translate.Capabilities
+
+// CapabilitiesFor are those of the model that the route leads to, upstream being
+// the name that is sent. Each is taken from the most specific place that sets
+// it: the route, the owner, the provider's entry for that name.
+func (r *Route) CapabilitiesFor(upstream string) translate.Capabilities {
+	return r.Capabilities.Or(r.Owner.Capabilities).Or(*r.Provider.capabilitiesOf(upstream))
+}
