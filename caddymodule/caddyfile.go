@@ -41,6 +41,8 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			total         <duration>
 //		}
 //		max_body     <size>
+//		on_lossy     warn|reject|ignore
+//		model_echo   upstream|requested
 //		transport    <name> {
 //			...
 //		}
@@ -88,6 +90,10 @@ func (h *Handler) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 		return h.unmarshalTimeouts(d)
 	case "max_body":
 		return h.unmarshalMaxBody(d)
+	case "on_lossy":
+		return word(d, &h.OnLossy, onLossyWords)
+	case "model_echo":
+		return word(d, &h.ModelEcho, modelEchoWords)
 	case "transport":
 		return h.unmarshalTransport(d)
 	}
@@ -97,6 +103,21 @@ func (h *Handler) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 func oneArgument(d *caddyfile.Dispenser, to *string) error {
 	if !d.AllArgs(to) {
 		return d.ArgErr()
+	}
+	return nil
+}
+
+// word reads the one argument of the current subdirective, which must be one of
+// the words that it may be.
+func word[Word ~string](d *caddyfile.Dispenser, to *Word, words []Word) error {
+	name := d.Val()
+	var text string
+	if err := oneArgument(d, &text); err != nil {
+		return err
+	}
+	*to = Word(text)
+	if err := oneOf(name, *to, words); err != nil {
+		return d.WrapErr(err)
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
 var updateAdapt = flag.Bool("update-adapt", false, "rewrite the JSON of testdata/adapt")
@@ -88,6 +90,12 @@ func TestCaddyfileMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"max_body 0", "max_body: '0' is no size"},
 		{"max_body -1MiB", "max_body: '-1MiB' is no size"},
 		{"max_body 9999PB", "max_body: '9999PB' is no size"},
+		{"on_lossy", "after 'on_lossy'"},
+		{"on_lossy warn reject", "after 'warn'"},
+		{"on_lossy maybe", "on_lossy: 'maybe' is none of [warn reject ignore]"},
+		{"on_lossy Warn", "on_lossy: 'Warn' is none of [warn reject ignore]"},
+		{"model_echo", "after 'model_echo'"},
+		{"model_echo alias", "model_echo: 'alias' is none of [upstream requested]"},
 		{"timeouts 5s", "after '5s'"},
 		{"timeouts {\n\tread 5s\n}", "unrecognized timeout 'read'; the timeouts are connect, first_content, idle and total"},
 		{"timeouts {\n\tidle\n}", "after 'idle'"},
@@ -142,6 +150,7 @@ func TestJSONMistakesAreErrorsThatNameTheField(t *testing.T) {
 	}
 	for _, good := range []string{
 		"", `,"cooldown":0`, `,"cooldown":"5m"`, `,"max_body":"1MiB"`, `,"max_body":1000`, `,"timeouts":{"idle":"30s"}`, `,"max_attempts":1`,
+		`,"on_lossy":"ignore"`, `,"model_echo":"requested"`,
 		`,"transport":{"protocol":"http","dial_timeout":"1s"}`,
 	} {
 		if err := load(handler(good)); err != nil {
@@ -154,6 +163,9 @@ func TestJSONMistakesAreErrorsThatNameTheField(t *testing.T) {
 		{`,"client_keys":[{"nam":"x"}]`, `unknown field "nam"`},
 		{`,"cooldown":-1`, "cooldown: must not be negative"},
 		{`,"max_attempts":-1`, "max_attempts: must be at least 1"},
+		{`,"on_lossy":"maybe"`, "on_lossy: 'maybe' is none of [warn reject ignore]"},
+		{`,"on_lossy":true`, "on_lossy"},
+		{`,"model_echo":"alias"`, "model_echo: 'alias' is none of [upstream requested]"},
 		{`,"timeouts":{"idle":-1}`, "timeouts: idle must not be negative"},
 		{`,"max_body":"big"`, "big is no size"},
 		{`,"max_body":-1`, "-1 is no size"},
@@ -190,7 +202,8 @@ func TestDefaultsAreThoseOfTheManual(t *testing.T) {
 	if err := h.setDefaults(); err != nil {
 		t.Fatal(err)
 	}
-	if h.Providers != "config/providers" || h.Models != "config/models" || time.Duration(*h.Cooldown) != 5*time.Minute || h.MaxAttempts != 8 || h.MaxBody != 32<<20 {
+	if h.Providers != "config/providers" || h.Models != "config/models" || time.Duration(*h.Cooldown) != 5*time.Minute || h.MaxAttempts != 8 || h.MaxBody != 32<<20 ||
+		h.OnLossy != routing.LossyWarn || h.ModelEcho != routing.EchoUpstream {
 		t.Errorf("defaults are %+v", h)
 	}
 	want := Timeouts{Connect: caddy.Duration(5 * time.Second), FirstContent: caddy.Duration(time.Minute), Idle: caddy.Duration(time.Minute), Total: caddy.Duration(10 * time.Minute)}

@@ -247,7 +247,7 @@ func (e errorTold) matches(want errorTold) bool {
 	return same(e.kind, want.kind) && same(e.code, want.code) && same(e.param, want.param) && strings.Contains(e.message, want.message)
 }
 
-func TestAModelOfAnotherProtocolSaysWhereItCanBeAsked(t *testing.T) {
+func TestEveryEndpointReachesAProviderThatHasOnlyOne(t *testing.T) {
 	up := serve(t, new(script))
 	t.Setenv("ALL_API_KEY", "upstream-key")
 	// one is a provider that has a single endpoint.
@@ -259,40 +259,28 @@ func TestAModelOfAnotherProtocolSaysWhereItCanBeAsked(t *testing.T) {
 	g := start(t, setup{
 		providers: map[string]string{"c": one("c", "completions"), "m": one("m", "messages"), "r": one("r", "responses"), "all": fullProvider("all", up.url, "")},
 		models: map[string]string{
-			"chat":     model("chat", "", "c/up"),
-			"messages": model("messages", "", "m/up"),
-			"two":      model("two", "", "c/up", "r/up"),
-			"wire":     `{"logical_name":"wire","model_routings":[{"provider":"all","model":"up","wire_protocol":"anthropic"}]}`,
+			"chat":      model("chat", "", "c/up"),
+			"messages":  model("messages", "", "m/up"),
+			"responses": model("responses", "", "r/up"),
+			"wire":      `{"logical_name":"wire","model_routings":[{"provider":"all","model":"up","wire_protocol":"anthropic"}]}`,
 		},
 	})
-	for _, tc := range []struct {
-		model string
-		at    map[string]bool // paths where it answers
-		where string
-	}{
-		{"chat", map[string]bool{chatPath: true}, "/v1/chat/completions"},
-		{"messages", map[string]bool{"/v1/messages": true}, "/v1/messages"},
-		{"two", map[string]bool{chatPath: true, "/v1/responses": true}, "/v1/chat/completions and /v1/responses"},
-		{"wire", map[string]bool{"/v1/messages": true}, "/v1/messages"},
-	} {
+	for model, path := range map[string]string{"chat": chatPath, "messages": "/v1/messages", "responses": "/v1/responses", "wire": "/v1/messages"} {
 		for _, at := range generators {
-			got := g.post(at.path, asking(goodRequests[at.path], tc.model))
-			if tc.at[at.path] {
-				got.want(t, 200)
-				continue
+			up.reset()
+			g.post(at.path, asking(goodRequests[at.path], model)).want(t, 200)
+			if calls := up.all(); len(calls) != 1 || calls[0].path != path {
+				t.Errorf("%s at %s: the upstream got %+v, want one call of %s", model, at.path, calls, path)
 			}
-			told := got.wantError(t, at.protocol, 400, true)
-			if !strings.HasSuffix(told.message, "; it can be asked at "+tc.where) || !strings.Contains(told.message, `"`+tc.model+`"`) {
-				t.Errorf("%s at %s: %q, want it to name %s", tc.model, at.path, told.message, tc.where)
-			}
-			if at.protocol != translate.Messages && (told.code != "unsupported_endpoint" || told.param != "model") {
-				t.Errorf("%s at %s: %+v", tc.model, at.path, told)
-			}
+		}
+		// An estimate serves where nobody counts.
+		if got := g.post("/v1/messages/count_tokens", asking(goodRequests["/v1/messages/count_tokens"], model)).want(t, 200); !strings.Contains(got.body, `"input_tokens":`) {
+			t.Errorf("%s: %s", model, got.body)
 		}
 	}
 	// Embeddings of a model that only talks.
 	told := g.post("/v1/embeddings", `{"model":"chat","input":"hi"}`).wantError(t, translate.Chat, 400, true)
-	if !strings.Contains(told.message, "no provider of model") {
+	if told.code != "unsupported_endpoint" || told.param != "model" || !strings.Contains(told.message, `"chat"`) {
 		t.Errorf("embeddings: %+v", told)
 	}
 }

@@ -3,11 +3,13 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -80,6 +82,18 @@ type Handler struct {
 	// The largest request body. Default: 32 MiB. Larger ones are 413.
 	MaxBody Size `json:"max_body,omitempty"`
 
+	// What to do about a request of which something cannot cross to the
+	// upstream's protocol: "warn" sends the rest and names what is lost in the
+	// header Llm-Proxy-Warnings, "reject" refuses the request (400), "ignore"
+	// sends the rest and says nothing. Model files may say otherwise for their
+	// own. Default: warn.
+	OnLossy routing.OnLossy `json:"on_lossy,omitempty"`
+
+	// Which name of the model a translated answer bears: "upstream", the one
+	// in the provider's answer, or "requested", the one that the client asked
+	// for. Answers that are not translated keep theirs. Default: upstream.
+	ModelEcho routing.ModelEcho `json:"model_echo,omitempty"`
+
 	// How to reach upstreams: any transport of reverse_proxy. Default: http.
 	// One pool of connections per provider lives on over configuration
 	// reloads. Dial time, HTTP/2 pings and idle connections get defaults
@@ -90,6 +104,7 @@ type Handler struct {
 	current atomic.Pointer[runtime]
 	ended   atomic.Bool // by Cleanup
 	logger  *zap.Logger
+	losses  lossCounter
 	created time.Time // of the models, as the model lists tell it
 }
 
@@ -156,6 +171,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionClients(); err != nil {
 		return err
 	}
+	var err error
+	if h.losses, err = newLossCounter(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
 	rt, err := h.load(ctx)
 	if err != nil {
 		return err
@@ -203,7 +222,29 @@ func (h *Handler) setDefaults() error {
 	if h.MaxBody == 0 {
 		h.MaxBody = 32 << 20
 	}
+	h.OnLossy = cmp.Or(h.OnLossy, routing.LossyWarn)
+	h.ModelEcho = cmp.Or(h.ModelEcho, routing.EchoUpstream)
+	if err := oneOf("on_lossy", h.OnLossy, onLossyWords); err != nil {
+		return err
+	}
+	if err := oneOf("model_echo", h.ModelEcho, modelEchoWords); err != nil {
+		return err
+	}
 	return h.setTimeouts()
+}
+
+// The words that two of the settings may be.
+var (
+	onLossyWords   = []routing.OnLossy{routing.LossyWarn, routing.LossyReject, routing.LossyIgnore}
+	modelEchoWords = []routing.ModelEcho{routing.EchoUpstream, routing.EchoRequested}
+)
+
+// oneOf makes sure that a setting is one of the words that it may be.
+func oneOf[Word ~string](setting string, written Word, words []Word) error {
+	if slices.Contains(words, written) {
+		return nil
+	}
+	return fmt.Errorf("%s: '%s' is none of %v", setting, written, words)
 }
 
 // cooldownFromEnvironment keeps the setting of installations that come from
@@ -287,6 +328,8 @@ func (h *Handler) routerOptions() routing.Options {
 	return routing.Options{
 		Cooldown:    time.Duration(*h.Cooldown),
 		MaxAttempts: h.MaxAttempts,
+		OnLossy:     h.OnLossy,
+		ModelEcho:   h.ModelEcho,
 		KeyCycles:   keyCycles(),
 		Timeouts: routing.Timeouts{
 			Connect:      time.Duration(h.Timeouts.Connect),

@@ -156,11 +156,41 @@ func (x *exchange) generate() {
 		"Llm-Proxy-Provider", answer.Provider,
 		"Llm-Proxy-Model", answer.Model,
 		"Llm-Proxy-Attempts", strconv.Itoa(len(answer.Attempts)))
+	if answer.Crossed {
+		x.warn(answer)
+		defer x.noteLosses(answer)
+	}
 	if answer.Stream != nil {
 		x.stream(answer)
 		return
 	}
 	x.whole(answer)
+}
+
+// warn tells the client what of a translated exchange was lost so far, and names
+// the exchange as the client's protocol does.
+func (x *exchange) warn(a *routing.Answer) {
+	h := x.w.Header()
+	if x.endpoint.protocol == translate.Messages {
+		h["Request-Id"] = []string{x.id}
+	}
+	if losses := a.Losses(); len(losses) > 0 {
+		setHeaders(h, "Llm-Proxy-Warnings", string(losses.AppendHeader(nil)))
+	}
+}
+
+// noteLosses tells the operator the same, with what the rest of a stream lost.
+func (x *exchange) noteLosses(a *routing.Answer) {
+	losses := a.Losses()
+	if len(losses) == 0 {
+		return
+	}
+	x.handler.losses.count(x.endpoint.protocol, a.Protocol, losses)
+	if c := x.handler.logger.Check(zapcore.DebugLevel, "lost in translation"); c != nil {
+		c.Write(zap.String("uuid", x.id), zap.String("provider", a.Provider), zap.String("model", a.Model),
+			zap.String("from", string(x.endpoint.protocol)), zap.String("to", string(a.Protocol)),
+			zap.ByteString("losses", losses.AppendHeader(nil)))
+	}
 }
 
 // ask finds an answer, or tells the client why there is none and returns nil.
@@ -220,9 +250,13 @@ func (x *exchange) whole(a *routing.Answer) {
 // stream passes the events on as they come, one flush per upstream read.
 func (x *exchange) stream(a *routing.Answer) {
 	setHeaders(x.w.Header(), "Content-Type", "text/event-stream", "X-Accel-Buffering", "no")
-	controller := http.NewResponseController(x.w)
+	events := newEventWriter(x.w)
+	defer events.close()
 	x.committed = true
 	x.w.WriteHeader(a.Status)
+	if a.Crossed {
+		events.pings(x.endpoint.protocol)
+	}
 	for {
 		chunk, err := a.Stream.Next()
 		if err == io.EOF {
@@ -233,10 +267,7 @@ func (x *exchange) stream(a *routing.Answer) {
 			// read, it must not see a clean end.
 			panic(http.ErrAbortHandler)
 		}
-		if _, err = x.w.Write(chunk); err == nil {
-			err = controller.Flush()
-		}
-		if err != nil {
+		if err = events.write(chunk); err != nil {
 			a.KeepMemory()
 			return
 		}
