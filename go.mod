@@ -15,6 +15,7 @@ require (
 	github.com/klauspost/compress v1.20.1 // tests only: reads zstd, which encode writes
 	github.com/mholt/caddy-ratelimit v0.1.0 // limits requests per client; built into the binary
 	github.com/openai/openai-go/v3 v3.96.0 // tests only: the official client, as users run it
+	github.com/prometheus/client_golang v1.24.1 // metrics; the registry that Caddy serves is its
 	github.com/quic-go/quic-go v0.63.0 // tests only: an HTTP/3 client
 	github.com/spf13/cobra v1.10.2 // commands; Caddy's own choice
 	github.com/tidwall/gjson v1.20.0 // reads JSON in place, without unmarshalling
@@ -109,7 +110,6 @@ require (
 	github.com/pbnjay/memory v0.0.0-20210728143218-7b4eea64cf58 // indirect
 	github.com/pires/go-proxyproto v0.15.0 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
-	github.com/prometheus/client_golang v1.24.1 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.71.0 // indirect
 	github.com/prometheus/otlptranslator v1.0.0 // indirect

@@ -301,6 +301,22 @@ func TestTheClientsModelIsEchoedWhereTheSiteWantsIt(t *testing.T) {
 	}
 }
 
+// Only a request for the background is answered so, and those do not cross.
+func TestAnAnswerThatIsStillToComeIsNoAnswer(t *testing.T) {
+	for _, status := range []string{"queued", "in_progress", "cancelled"} {
+		up := serve(t, answers(http.StatusOK, `{"id":"resp_1","object":"response","status":"`+status+`","model":"up","output":[]}`))
+		t.Setenv("UP_API_KEY", "upstream-key")
+		g := start(t, setup{
+			providers: map[string]string{"up": fullProvider("up", up.url, "")},
+			models:    map[string]string{"demo": wired("demo", "", "up", translate.Responses)},
+			directive: "cooldown 0",
+		})
+		for _, path := range []string{chatPath, "/v1/messages"} {
+			g.post(path, asking(goodRequests[path], "demo")).want(t, http.StatusBadGateway)
+		}
+	}
+}
+
 func TestABrokenStreamIsAnErrorToTheSDKsAcrossProtocols(t *testing.T) {
 	withoutSDKSettings(t)
 	g, _, _ := crossedGateway(t, translate.Chat, "")

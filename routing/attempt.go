@@ -270,6 +270,9 @@ func readWhole(ctx context.Context, q *Request, response *http.Response, key *ke
 
 func judgeWhole(q *Request, response *http.Response, body []byte, key *keys.Key) *failure {
 	err := translate.CheckAnswer(q.Protocol, q.Operation, body)
+	if err == nil && q.asked != nil {
+		err = translate.CheckFinished(q.Protocol, body)
+	}
 	if err == nil {
 		return nil
 	}

@@ -42,6 +42,21 @@ func CheckAnswer(p Protocol, op Operation, body []byte) error {
 	return nil
 }
 
+// CheckFinished tells whether body, which has passed [CheckAnswer], is the answer
+// and not the word that one will come: the Responses API has such for requests
+// that run in the background. In another protocol it would look like an answer
+// without content. The error is an [*Error] with status 502.
+func CheckFinished(p Protocol, body []byte) error {
+	if p != Responses {
+		return nil
+	}
+	switch status := string(rawjson.Parse(body).Get("status").Text()); status {
+	case "queued", "in_progress", "cancelled":
+		return badAnswer("the answer is not finished but " + status)
+	}
+	return nil
+}
+
 func badAnswer(message string) *Error {
 	return &Error{Status: 502, Message: message}
 }
