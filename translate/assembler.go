@@ -31,35 +31,6 @@ type Assembler struct {
 	over    bool // ended or failed
 }
 
-// lane is one block that is not finished.
-type lane struct {
-	key     int
-	head    Head
-	index   int
-	open    bool // the encoder knows of it
-	closed  bool // the decoder is done with it
-	cut     bool
-	balance balance // of a tool's JSON
-	unwrap  unwrapper
-	wrapped bool
-	half    []byte // of a character, see [Text.HalfAtEnd]
-	waiting []byte // deltas that came too early
-	seal    []byte
-	cites   []Citation
-}
-
-// unsaid reports whether there is nothing yet that a client could use: a tool
-// call without a name, a text without words.
-func (l *lane) unsaid() bool {
-	switch l.head.Kind {
-	case KindToolCall:
-		return len(l.head.Name) == 0
-	case KindText, KindRefusal:
-		return len(l.waiting) == 0
-	}
-	return false
-}
-
 // NewAssembler returns an Assembler for one answer.
 func NewAssembler(asked *Asked, encoder AnswerEncoder) *Assembler {
 	return &Assembler{asked: asked, encoder: encoder}
@@ -112,15 +83,6 @@ func (a *Assembler) Has(key int) bool { return a.lane(key) != nil }
 
 // Calls returns how many tool calls there were.
 func (a *Assembler) Calls() int { return a.calls }
-
-func (a *Assembler) lane(key int) *lane {
-	for i := range a.lanes {
-		if a.lanes[i].key == key && !a.lanes[i].closed {
-			return &a.lanes[i]
-		}
-	}
-	return nil
-}
 
 // Open begins a block; one of that key that is not finished ends. A tool call
 // without a name waits for one; see [Assembler.Rename]. A text is told of when it

@@ -158,6 +158,36 @@ func TestTextCostsWhatItsKindCosts(t *testing.T) {
 	}
 }
 
+func TestLongTextsCostWhatTheirPartsCost(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("Glob = %v, %v", files, err)
+	}
+	var sampled, whole int64
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := rawjson.AppendEscaped(nil, source)
+		sampled += textSize(text)
+		whole += meterText(text)
+		for _, size := range []int{minSplit - 1, minSplit, minSample - 1, minSample} {
+			if len(text) < size {
+				continue
+			}
+			got, want := textSize(text[:size]), meterText(text[:size])
+			if got*4 < want*3 || got*4 > want*5 {
+				t.Errorf("%s, %d bytes: %d, want about %d", file, size, got, want)
+			}
+		}
+	}
+	if diff := sampled - whole; diff*20 > whole || diff*20 < -whole {
+		t.Errorf("all: %d, want %d", sampled, whole)
+	}
+	t.Logf("all: %d for %d", sampled, whole)
+}
+
 func TestImagesCostByTheirSize(t *testing.T) {
 	picture := image.NewPaletted(image.Rect(0, 0, 640, 480), color.Palette{color.Black, color.White})
 	var asPNG, asJPEG, asGIF bytes.Buffer

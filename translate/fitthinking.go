@@ -50,14 +50,11 @@ func effortOfBudget(budget int64) Effort {
 // fitThinking decides how a model of Messages thinks.
 func (c *Conversation) fitThinking(t *Target, prefilled bool) {
 	exact := c.chooseThinking(t)
-	if c.Thinking.Mode == ThinkingBudget {
-		switch {
-		case prefilled:
-			c.dropThinking("the model does not think where it continues the assistant's words")
-		case c.lostThinking(t.Provider):
-			// The API would refuse the request.
-			c.dropThinking("the model cannot go on thinking without its thoughts before the last tool call")
-		}
+	switch { // the API would refuse these
+	case prefilled && c.reasons(t):
+		c.dropThinking("the model does not think where it continues the assistant's words")
+	case c.Thinking.Mode == ThinkingBudget && c.lostThinking(t.Provider):
+		c.dropThinking("the model cannot go on thinking without its thoughts before the last tool call")
 	}
 	c.fitMessagesEffort(t)
 	chosen := c.fitMaxTokens(t)
@@ -149,34 +146,46 @@ func (c *Conversation) fitBudget(t *Target, chosen, exact bool) {
 	}
 }
 
-// lostThinking reports whether the conversation goes on after a tool call before
+// lostThinking reports whether the conversation goes on after tool calls before
 // which the model must have thought, but its thoughts are not there. A model
-// that thinks on a budget must get them back.
+// that thinks on a budget must get them back, as far as the first words behind
+// the user's last question: it often calls tool after tool without another
+// thought.
 func (c *Conversation) lostThinking(provider string) bool {
-	last := len(c.Turns) - 1
-	results := false
-	for last >= 0 && c.Turns[last].Role != Assistant {
-		for _, b := range c.BlocksOf(c.Turns[last]) {
-			results = results || b.Kind == KindToolResult
-		}
-		last--
-	}
-	if last < 0 || !results {
-		return false
-	}
-	first := last
-	for first > 0 && c.Turns[first-1].Role == Assistant {
-		first--
-	}
-	for _, b := range c.Blocks[c.Turns[first].From:c.Turns[last].To] {
-		switch {
-		case b.Kind == KindThinking && b.Sealer == provider && sealsThinking(b.Seal):
-			return false
-		case b.Kind == KindToolCall:
-			return true
+	for i := c.loopStart(); i < len(c.Turns) && c.Turns[i].Role == Assistant; i++ {
+		for _, b := range c.BlocksOf(c.Turns[i]) {
+			switch {
+			case b.Kind == KindThinking && b.Sealer == provider && sealsThinking(b.Seal):
+				return false
+			case b.Kind == KindToolCall:
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// loopStart returns the first assistant's turn of the tool calls that the
+// request goes on with: none but their results have been said since. There may
+// be none.
+func (c *Conversation) loopStart() int {
+	start := len(c.Turns)
+	for at := start; ; {
+		results := false
+		for at > 0 && c.Turns[at-1].Role != Assistant {
+			at--
+			for _, b := range c.BlocksOf(c.Turns[at]) {
+				results = results || b.Kind == KindToolResult
+			}
+		}
+		if !results {
+			return start
+		}
+		for at > 0 && c.Turns[at-1].Role == Assistant {
+			at--
+			start = at
+		}
+	}
 }
 
 // sealsThinking reports whether a seal is a thinking block of Messages.

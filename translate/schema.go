@@ -33,7 +33,7 @@ func AppendToolSchema(dst []byte, schema Value) []byte {
 	}
 	switch {
 	case !good:
-		return appendMerged(dst, schema, schema, true)
+		return appendMerged(dst, schema, newReferences(schema), true)
 	case typed:
 		return append(dst, schema...)
 	}
@@ -41,24 +41,40 @@ func AppendToolSchema(dst []byte, schema Value) []byte {
 	return append(dst, schema[1:]...)
 }
 
-// schemaAt returns the schema that a reference within root means, such as
-// "#/$defs/name"; an empty Value for any other kind of reference.
-func schemaAt(root Value, ref Text) Value {
-	if string(ref) == "#" {
-		return root
-	}
-	path, ok := bytes.CutPrefix(ref, []byte("#/"))
-	if !ok || !Text(path).Plain() {
+// maxSearched bounds how many bytes are searched for what the references of a
+// schema mean. Schemas are some kilobytes long and have a few dozen references;
+// the bound is for those that somebody made to keep the gateway busy.
+const maxSearched = 16 << 20
+
+// references finds the parts of a schema that others refer to.
+type references struct {
+	root Value
+	left int // bytes that may be searched
+}
+
+func newReferences(root Value) *references { return &references{root: root, left: maxSearched} }
+
+// target returns the schema that a member $ref means, such as "#/$defs/name"; an
+// empty Value for any other kind of reference.
+func (r *references) target(ref Value) Value {
+	path := ref.Text()
+	if r.left < len(r.root) || !path.Plain() {
 		return nil
+	}
+	if string(path) == "#" {
+		r.left -= len(r.root)
+		return r.root
 	}
 	kind, name, ok := bytes.Cut(path, []byte{'/'})
-	if !ok || string(kind) != "$defs" && string(kind) != "definitions" {
+	if !ok || string(kind) != "#" {
 		return nil
 	}
-	if bytes.ContainsAny(name, "/~%") {
-		return nil // deeper, or escaped: nobody's generator makes those
+	kind, name, ok = bytes.Cut(name, []byte{'/'})
+	if !ok || string(kind) != "$defs" && string(kind) != "definitions" || bytes.ContainsAny(name, "/~%") {
+		return nil // what is deeper, or escaped, nobody's generator makes
 	}
-	return root.Get(string(kind)).Get(string(name))
+	r.left -= len(r.root)
+	return r.root.Get(string(kind)).Get(string(name))
 }
 
 // hasType reports whether a schema's type is or includes the one of that name.

@@ -1,8 +1,10 @@
 package translate
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -140,6 +142,34 @@ func TestStrictIsOnlyForSchemasThatOpenAITakes(t *testing.T) {
 	} {
 		if got := StrictQualifies(Value(tc.schema)); got != tc.want {
 			t.Errorf("StrictQualifies(%s) = %v, want %v", tc.schema, got, tc.want)
+		}
+	}
+}
+
+// The time that a schema takes must not grow with the square of its length,
+// whoever wrote it: these would take minutes.
+func TestSchemasCannotKeepTheGatewayBusy(t *testing.T) {
+	properties := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"p%d":{"allOf":[{"$ref":"#/$defs/z"},{"$ref":"#/$defs/y"}]},`, i)
+		}
+		return b.String()
+	}
+	for name, schema := range map[string]string{
+		"references": `{"type":"object","properties":{` + properties(20_000) + `"q":{}},"$defs":{` + properties(10_000) + `"z":{"type":"object"},"y":{"type":"object"}}}`,
+		"properties": `{"allOf":[{"properties":{` + properties(30_000) + `"q":{}}},{"properties":{"a":{},` + properties(30_000) + `"q":{}}}]}`,
+		"branches":   `{"anyOf":[` + strings.Repeat(`{"$ref":"#/$defs/a"},`, 100_000) + `{}],"$defs":{"a":{"properties":{` + properties(1000) + `"q":{}}}}}`,
+		"required":   `{"type":"object","additionalProperties":false,"properties":{` + properties(50_000) + `"q":{}},"required":["a"` + strings.Repeat(`,"a"`, 100_000) + `]}`,
+	} {
+		start := time.Now()
+		AppendToolSchema(nil, Value(schema))
+		AppendAnswerSchema(nil, Value(schema))
+		StrictQualifies(Value(schema))
+		if took := time.Since(start); took > 20*time.Second {
+			t.Errorf("%s: %v for %d bytes", name, took, len(schema))
+		} else {
+			t.Logf("%s: %v for %d bytes", name, took, len(schema))
 		}
 	}
 }

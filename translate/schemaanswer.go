@@ -16,11 +16,11 @@ func AppendAnswerSchema(dst []byte, schema Value) []byte {
 	if !schema.IsObject() {
 		return append(dst, `{"type":"object","properties":{},"additionalProperties":false}`...)
 	}
-	a := answerSchema{root: schema}
+	a := answerSchema{refs: newReferences(schema)}
 	top := schema
 	for range maxRootReferences {
 		// The definitions must stay, and a reference has no room for them.
-		target := schemaAt(schema, top.Get("$ref").Text())
+		target := a.refs.target(top.Get("$ref"))
 		if !target.IsObject() {
 			break
 		}
@@ -34,7 +34,7 @@ const maxRootReferences = 8
 
 // answerSchema rewrites one schema.
 type answerSchema struct {
-	root Value
+	refs *references
 }
 
 // answerNode are the members of a schema that decide about others.
@@ -97,7 +97,7 @@ func (a *answerSchema) object(dst []byte, schema Value, depth int, top bool) []b
 	}
 	if n.allOf.Len() > 1 && a.merges(n.allOf) {
 		// Each part would refuse the properties of the others.
-		merged := appendMerged(nil, schema, a.root, false)
+		merged := appendMerged(nil, schema, a.refs, false)
 		return a.object(dst, merged, depth+1, top)
 	}
 	w := members{dst: dst}
@@ -198,7 +198,7 @@ func (a *answerSchema) properties(dst []byte, list Value, depth int) []byte {
 
 // definitions appends those of the root, under the name of today.
 func (a *answerSchema) definitions(w *members, depth int) {
-	defs, old := a.root.Get("$defs"), a.root.Get("definitions")
+	defs, old := a.refs.root.Get("$defs"), a.refs.root.Get("definitions")
 	if defs.IsEmpty() && old.IsEmpty() {
 		return
 	}
@@ -217,7 +217,7 @@ func (a *answerSchema) definitions(w *members, depth int) {
 func (a *answerSchema) merges(list Value) bool {
 	for e := list.Elements(); e.Next(); {
 		part := e.Value
-		if target := schemaAt(a.root, part.Get("$ref").Text()); len(target) > 0 {
+		if target := a.refs.target(part.Get("$ref")); len(target) > 0 {
 			part = target
 		}
 		if kind := part.Get("type"); !hasType(kind, "object") && part.Get("properties").IsNull() && part.Get("required").IsNull() {

@@ -8,8 +8,8 @@ import (
 // appendMerged appends a schema of an object without the combinations at its
 // root: allOf, a reference, and with alternatives also anyOf and oneOf. What
 // they say of properties becomes the root's own.
-func appendMerged(dst []byte, schema, root Value, alternatives bool) []byte {
-	m := merger{root: root, alternatives: alternatives, left: maxMerged}
+func appendMerged(dst []byte, schema Value, refs *references, alternatives bool) []byte {
+	m := merger{refs: refs, alternatives: alternatives, left: maxMerged}
 	shape := m.shape(schema, true)
 	lossy := shape.lossy || m.left <= 0
 	w := members{dst: dst}
@@ -98,41 +98,28 @@ func appendArray(dst []byte, elements []Value) []byte {
 	return append(dst, ']')
 }
 
-// What a merge may cost: each schema and property counts 1, a reference, which
-// has to be searched, referenceCost. Beyond that it is incomplete. Schemas of
-// tools have a few dozen of each; the bound is for those that somebody made to
-// keep the gateway busy, which may also refer to themselves.
-const (
-	maxMerged     = 4096
-	referenceCost = 64
-)
+// maxMerged is how many schemas and properties a merge looks at. Beyond that it
+// is incomplete, which ends those that refer to themselves too.
+const maxMerged = 4096
 
 // merger reads shapes.
 type merger struct {
-	root         Value
+	refs         *references
 	alternatives bool
 	left         int
 }
 
-// spend reports whether something of that cost may still be done.
-func (m *merger) spend(cost int) bool {
-	m.left -= cost
+// more reports whether another schema or property may be looked at.
+func (m *merger) more() bool {
+	m.left--
 	return m.left > 0
-}
-
-// target returns the schema that a member $ref refers to.
-func (m *merger) target(ref Value) Value {
-	if !m.spend(referenceCost) {
-		return nil
-	}
-	return schemaAt(m.root, ref.Text())
 }
 
 // shape reads a schema. top says that its members stay in the result, so that
 // nothing that they say is lost.
 func (m *merger) shape(schema Value, top bool) shape {
 	var s shape
-	if !m.spend(1) || !schema.IsObject() {
+	if !m.more() || !schema.IsObject() {
 		s.lossy = true
 		return s
 	}
@@ -141,17 +128,17 @@ func (m *merger) shape(schema Value, top bool) shape {
 		switch string(v.Name) {
 		case "properties":
 		case "required":
-			for e := v.Value.Elements(); e.Next() && m.spend(1); {
+			for e := v.Value.Elements(); e.Next() && m.more(); {
 				s.require(e.Value)
 			}
 		case "description":
 			s.description = v.Value.Text()
 		case "allOf":
-			for e := v.Value.Elements(); e.Next() && m.spend(1); {
+			for e := v.Value.Elements(); e.Next() && m.more(); {
 				s.and(m.shape(e.Value, false))
 			}
 		case "$ref":
-			s.and(m.shape(m.target(v.Value), false))
+			s.and(m.shape(m.refs.target(v.Value), false))
 		case "anyOf", "oneOf":
 			if m.alternatives {
 				s.and(m.either(v.Value))
@@ -171,7 +158,7 @@ func (m *merger) shape(schema Value, top bool) shape {
 }
 
 func (m *merger) properties(s *shape, list Value) {
-	for p := list.Members(); p.Next() && m.spend(1); {
+	for p := list.Members(); p.Next() && m.more(); {
 		s.properties = append(s.properties, property{name: p.Name, options: []Value{p.Value}})
 	}
 }
@@ -180,7 +167,7 @@ func (m *merger) properties(s *shape, list Value) {
 func (m *merger) either(list Value) shape {
 	var s shape
 	begun := false
-	for e := list.Elements(); e.Next() && m.spend(1); {
+	for e := list.Elements(); e.Next() && m.more(); {
 		if kind := e.Value.Get("type"); !kind.IsNull() && !hasType(kind, "object") {
 			continue // no input of a tool matches it
 		}

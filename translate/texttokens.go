@@ -201,22 +201,28 @@ func meterText(raw []byte) int64 {
 }
 
 // minSplit is how long a text must be to be read at four places at once. The
-// three words or escapes that this may cut then do not matter.
-const minSplit = 256
+// three words or escapes that this may cut then do not matter. Of one that is as
+// long as minSample only half is read, at those places.
+const (
+	minSplit  = 256
+	minSample = 2 << 10
+)
 
 // meterLong reads the quarters of a text at once: each step has to wait for the
 // one before, and a processor has time for more.
 func meterLong(raw []byte) int64 {
-	n := len(raw) / 4
-	q0, q1, q2, q3 := raw[:n], raw[n:2*n], raw[2*n:3*n], raw[3*n:]
-	q1, q2 = q1[:n], q2[:n]
-	rest := q3[n:]
-	q3 = q3[:n]
+	quarter := len(raw) / 4
+	n := quarter
+	if len(raw) >= minSample {
+		n /= 2
+	}
+	q0, q1, q2, q3 := raw[:n], raw[quarter:], raw[2*quarter:], raw[3*quarter:]
+	q1, q2, q3 = q1[:n], q2[:n], q3[:n]
 	var cost int64
 	var s0, s1, s2, s3 uint16
 	for i := range q0 {
 		s0, s1, s2, s3 = meter[s0&stateMask][q0[i]], meter[s1&stateMask][q1[i]], meter[s2&stateMask][q2[i]], meter[s3&stateMask][q3[i]]
 		cost += int64(s0>>stateBits) + int64(s1>>stateBits) + int64(s2>>stateBits) + int64(s3>>stateBits)
 	}
-	return cost + meterText(rest)
+	return cost * int64(len(raw)) / int64(4*n)
 }
