@@ -19,15 +19,17 @@ type Assembler struct {
 	out     []byte
 	event   Event
 
-	lanes   []lane // that are not finished; only the first is being written
-	count   int    // blocks begun
-	calls   int    // tool calls among them
-	ids     [][]byte
+	lanes   lanes // only the first is being written
+	opened  int   // blocks of the upstream
+	count   int   // those of them that have been told
+	calls   int   // tool calls among these
+	ids     TextIndex
 	started bool
 	model   []byte
 	created int64
 	stop    StopReason
 	seq     []byte
+	broken  *Error
 	over    bool // ended or failed
 }
 
@@ -79,7 +81,10 @@ func (a *Assembler) start() {
 }
 
 // Has reports whether a block with that key is not finished.
-func (a *Assembler) Has(key int) bool { return a.lane(key) != nil }
+func (a *Assembler) Has(key int) bool { return a.lanes.find(key) != nil }
+
+// Begun reports whether a block has been told.
+func (a *Assembler) Begun() bool { return a.count > 0 }
 
 // Calls returns how many tool calls there were.
 func (a *Assembler) Calls() int { return a.calls }
@@ -88,23 +93,24 @@ func (a *Assembler) Calls() int { return a.calls }
 // without a name waits for one; see [Assembler.Rename]. A text is told of when it
 // has the first word: clients return empty blocks, which then nobody takes.
 func (a *Assembler) Open(key int, head Head) {
-	if a.over {
+	a.Close(key)
+	if a.ignores() || !a.Room(a.opened) {
 		return
 	}
-	a.Close(key)
-	if len(a.lanes) > 0 || head.Kind == KindToolCall && len(head.Name) == 0 {
+	a.opened++
+	if a.lanes.first() != nil || head.Kind == KindToolCall && len(head.Name) == 0 {
 		// It has to wait, and then the decoder's memory is gone.
 		head.ID, head.Name = bytes.Clone(head.ID), bytes.Clone(head.Name)
 		head.Namespace, head.Signature = bytes.Clone(head.Namespace), bytes.Clone(head.Signature)
 	}
-	a.lanes = append(a.lanes, lane{key: key, head: head})
+	a.lanes.add(key, head)
 	a.announce()
 }
 
 // Rename gives a tool call the name, and id, that it lacked.
 func (a *Assembler) Rename(key int, id, name Text) {
-	l := a.lane(key)
-	if l == nil || l.open {
+	l := a.lanes.find(key)
+	if l == nil || l.open || a.ignores() {
 		return
 	}
 	if len(l.head.ID) == 0 {
@@ -119,8 +125,8 @@ func (a *Assembler) Rename(key int, id, name Text) {
 // Delta adds text to a block. For a tool call it is JSON, or for a custom tool
 // that the upstream knows as such the input itself.
 func (a *Assembler) Delta(key int, text Text) {
-	l := a.lane(key)
-	if l == nil || len(text) == 0 || a.over {
+	l := a.lanes.find(key)
+	if l == nil || len(text) == 0 || a.ignores() {
 		return
 	}
 	if l.head.Kind == KindToolCall {
@@ -137,28 +143,36 @@ func (a *Assembler) Delta(key int, text Text) {
 // Whole reports whether what a tool call has got so far is a complete JSON
 // value. The text that a custom tool takes has no such end.
 func (a *Assembler) Whole(key int) bool {
-	l := a.lane(key)
+	l := a.lanes.find(key)
 	return l != nil && !l.head.Custom && l.balance.whole()
 }
 
 // Written reports whether a block has got any text.
 func (a *Assembler) Written(key int) bool {
-	l := a.lane(key)
+	l := a.lanes.find(key)
 	return l != nil && l.balance.any
 }
 
 // Seal adds what makes a thinking block valid at its vendor: the block as the
 // vendor wrote it.
 func (a *Assembler) Seal(key int, seal []byte) {
-	if l := a.lane(key); l != nil {
+	if l := a.lanes.find(key); l != nil {
 		l.seal = append(l.seal[:0], seal...)
+	}
+}
+
+// SealWith is Seal for a seal that is not known before the block ends, and is
+// asked for then.
+func (a *Assembler) SealWith(key int, seal func() []byte) {
+	if l := a.lanes.find(key); l != nil {
+		l.sealer = seal
 	}
 }
 
 // Cite adds a citation to a text block.
 func (a *Assembler) Cite(key int, cite Citation) {
-	l := a.lane(key)
-	if l == nil || a.over {
+	l := a.lanes.find(key)
+	if l == nil || a.ignores() {
 		return
 	}
 	if !l.open {
@@ -174,24 +188,20 @@ func (a *Assembler) Cite(key int, cite Citation) {
 
 // Close ends a block.
 func (a *Assembler) Close(key int) {
-	if l := a.lane(key); l != nil && !a.over {
-		l.closed = true
+	if l := a.lanes.find(key); l != nil && !a.ignores() {
+		a.lanes.close(l)
 		a.announce()
 	}
 }
 
 // announce writes what need not wait any more.
 func (a *Assembler) announce() {
-	for len(a.lanes) > 0 {
-		l := &a.lanes[0]
-		if !l.open && !a.open(l) {
-			return
-		}
-		if !l.closed {
+	for l := a.lanes.first(); l != nil; l = a.lanes.first() {
+		if !l.open && !a.open(l) || !l.closed {
 			return
 		}
 		a.close(l)
-		a.lanes = append(a.lanes[:0], a.lanes[1:]...)
+		a.lanes.drop()
 	}
 }
 
@@ -244,18 +254,13 @@ func (a *Assembler) call(l *lane) Head {
 }
 
 // callID is the call's id, or one that is made for it: some vendors send none,
-// and some the same for several calls.
+// and some the same for several calls, or again in each answer.
 func (a *Assembler) callID(head Head) Text {
 	id := AppendCallID(nil, head.ID)
-	for _, used := range a.ids {
-		if len(head.ID) == 0 || bytes.Equal(used, id) {
-			id = id[:0]
-		}
-	}
-	if len(head.ID) == 0 || len(id) == 0 {
+	if len(head.ID) == 0 || a.ids.Find(id) >= 0 || a.asked.used.has(id) {
 		id = a.asked.AppendID(id[:0], "call_", a.calls)
 	}
-	a.ids = append(a.ids, id)
+	a.ids.Add(id, a.calls)
 	if len(head.Signature) > 0 {
 		return AppendSignedCallID(nil, id, head.Signature)
 	}
@@ -319,10 +324,11 @@ func (a *Assembler) close(l *lane) {
 // custom tool's text cannot be told from its middle.
 func (a *Assembler) closeAll() {
 	short := a.stop == StopLength || a.stop == StopWindow
-	for i := range a.lanes {
-		if l := &a.lanes[i]; !l.closed {
-			l.closed = true
+	all := a.lanes.all()
+	for i := range all {
+		if l := &all[i]; !l.closed {
 			l.cut = short && l.head.Kind == KindToolCall && (l.head.Custom || !l.balance.any)
+			a.lanes.close(l)
 		}
 	}
 	a.announce()
@@ -340,8 +346,11 @@ func (a *Assembler) Lose(param string, action Action, reason string) {
 	a.asked.Losses.Add(param, action, reason)
 }
 
-// End ends an answer that is whole.
+// End ends an answer that is whole. One that is broken fails.
 func (a *Assembler) End(usage Usage, known bool) {
+	if a.broken != nil {
+		a.Fail(a.broken)
+	}
 	if a.over {
 		return
 	}

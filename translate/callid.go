@@ -72,22 +72,46 @@ func AppendSignedCallID(dst []byte, id, signature Text) []byte {
 // carries none.
 func (c *Conversation) CallSignature(id Text) Text {
 	_, coded := splitCallID(id)
-	if coded == nil {
-		return nil
-	}
 	decoded, err := base64.RawURLEncoding.AppendDecode(nil, coded)
-	if err != nil {
+	if err != nil || len(decoded) == 0 {
 		return nil
 	}
 	return c.OwnString(string(decoded))
 }
 
-func splitCallID(id Text) (plain, signature Text) {
-	if i := strings.LastIndex(view(id), signedCallID); i > 0 {
-		return id[:i], id[i+len(signedCallID):]
-	}
-	return id, nil
+// AppendUnsigned appends an object with the id of a call in its member of that
+// name, but without the vendor's signature in that id; where it has one, cut is
+// set. Everything else stays, byte by byte.
+func AppendUnsigned(dst []byte, object Value, name string, cut *bool) []byte {
+	return rawjson.AppendWithMember(dst, object, name, func(dst []byte, id Value) []byte {
+		plain, signature := splitCallID(id.Text())
+		if signature == nil {
+			return append(dst, id...)
+		}
+		*cut = true
+		return rawjson.AppendText(dst, plain)
+	})
 }
+
+// splitCallID returns an id without signatures, and the last one, nil if there is
+// none.
+func splitCallID(id Text) (plain, signature Text) {
+	plain = id
+	for {
+		i := strings.LastIndex(view(plain), signedCallID)
+		if i <= 0 || !encoded(plain[i+len(signedCallID):]) {
+			return plain, signature
+		}
+		if signature == nil {
+			signature = plain[i+len(signedCallID):]
+		}
+		plain = plain[:i]
+	}
+}
+
+// encoded reports whether t is something in base64url, whose characters are
+// those of names.
+func encoded(t Text) bool { return len(t) > 0 && len(t)%4 != 1 && nameLike(t) }
 
 // plainCallID reports whether all protocols take the id.
 func plainCallID(id Text) bool {

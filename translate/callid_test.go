@@ -20,6 +20,8 @@ func TestCallIDsAreFitForAllProtocols(t *testing.T) {
 		{strings.Repeat("x", 41), "call_h"},
 		{"functions.a_tool_with_a_long_name:12", "call_h"},
 		{"call_abc__sig_c2ln", "call_abc"},
+		{"call_abc__sig_c2ln__sig_c2ln", "call_abc"},
+		{"call_1__sig_Q", "call_1__sig_Q"},
 	} {
 		got := string(AppendCallID(nil, Text(tc.id)))
 		if got != tc.want && !(tc.want == "call_h" && strings.HasPrefix(got, tc.want)) || !legalID.MatchString(got) {
@@ -70,9 +72,12 @@ func TestSignaturesComeBackWithTheirCall(t *testing.T) {
 			t.Errorf("AppendOwnCallID(%s) = %s, want %s", signed, got, id)
 		}
 	}
-	for _, id := range []string{"call_1", "call_1__sig_!", "__sig_QQ"} {
+	for _, id := range []string{"call_1", "call_1__sig_!", "call_1__sig_", "call_1__sig_Q", "__sig_QQ"} {
 		if got := c.CallSignature(Text(id)); got != nil {
 			t.Errorf("CallSignature(%s) = %s, want none", id, got)
+		}
+		if got := string(AppendOwnCallID(nil, Text(id))); got != id {
+			t.Errorf("AppendOwnCallID(%s) = %s, want it as it is", id, got)
 		}
 	}
 }
@@ -80,6 +85,7 @@ func TestSignaturesComeBackWithTheirCall(t *testing.T) {
 func FuzzCallID(f *testing.F) {
 	f.Add("functions.f:0", "s")
 	f.Add("call_xx\n", "")
+	f.Add("a__sig_QQ__sig_QQ", "s")
 	f.Fuzz(func(t *testing.T, id, signature string) {
 		text := rawjson.Of(id)
 		got := AppendCallID(nil, text)

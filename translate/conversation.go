@@ -54,6 +54,7 @@ func (c *Conversation) Reset(p Protocol) {
 	clear(c.Fields)
 	clear(c.names)
 	clear(c.Losses)
+	c.pairs.reset(0)
 	*c = Conversation{
 		Protocol: p,
 		Turns:    emptied(c.Turns),
@@ -284,6 +285,10 @@ type Tool struct {
 	// Index is its place in the request's list.
 	Index int
 }
+
+// Offline reports whether a search of the web is to find only what its vendor keeps
+// of it, and not to go there. Only the Responses API can promise that.
+func (t *Tool) Offline() bool { return t.Raw.Get("external_web_access").IsFalse() }
 
 // Field is a member of the request that has no place of its own here.
 type Field struct {

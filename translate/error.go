@@ -107,7 +107,9 @@ func AppendError(dst []byte, p Protocol, e *Error, requestID string) []byte {
 
 func appendMessagesError(dst []byte, e *Error, requestID string) []byte {
 	message := e.Message
-	if e.contextTooLong() && !strings.Contains(strings.ToLower(message), promptTooLong) {
+	if bound, ok := e.answerBound(); ok {
+		message = bound.inMessages(message)
+	} else if e.contextTooLong() && !strings.Contains(strings.ToLower(message), promptTooLong) {
 		message = promptTooLong + ": " + tokensOverMaximum(message) + message
 	}
 	dst = append(dst, `{"type":"error","error":{"type":`...)

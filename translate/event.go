@@ -121,6 +121,8 @@ type Asked struct {
 	Names []ToolName
 	// Echo is that of [Conversation].
 	Echo []byte
+	// used are the ids that the calls of the answer must not have again.
+	used usedIDs
 
 	// Losses are what of the answer could not cross.
 	Losses Losses
@@ -137,6 +139,7 @@ func (c *Conversation) Asked() *Asked {
 		LegacyFunctions: c.LegacyFunctions,
 		Names:           append([]ToolName(nil), c.names...),
 		Echo:            append([]byte(nil), c.Echo...),
+		used:            c.usedIDs(),
 	}
 }
 

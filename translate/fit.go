@@ -23,6 +23,7 @@ func (c *Conversation) Fit(t *Target) *Error {
 	if e := c.fitTools(t); e != nil {
 		return e
 	}
+	c.fitAttachments(t)
 	prefilled, e := c.fitPrefill(t)
 	if e != nil {
 		return e
@@ -47,12 +48,42 @@ func (c *Conversation) Fit(t *Target) *Error {
 // fitCache asks for a prompt cache on behalf of clients whose own protocol needs
 // no asking. One that sets marks of its own is not meddled with.
 func (c *Conversation) fitCache(t *Target) {
-	if t.Quirks.AutomaticCache && t.Protocol == Messages && c.Protocol != Messages && c.Cache == CacheNone && !c.cacheMarked() {
+	if t.Quirks.AutomaticCache && t.Protocol == Messages && c.Protocol != Messages && c.Cache == CacheNone && !c.CacheMarked() {
 		c.Cache = Cache5m
+		c.markBeginning()
 	}
 }
 
-func (c *Conversation) cacheMarked() bool {
+// markBeginning marks what all conversations of a client begin with, for the first
+// request of the next one: the instructions, which the tools stand before, or the
+// tools where there are none.
+func (c *Conversation) markBeginning() {
+	var last *Block
+	for _, turn := range c.Turns {
+		if turn.Role != System {
+			break
+		}
+		for i := turn.From; i < turn.To; i++ {
+			if b := &c.Blocks[i]; b.Kind == KindText && !b.Text.Blank() {
+				last = b
+			}
+		}
+	}
+	if last != nil {
+		last.Cache = Cache5m
+		return
+	}
+	for i := len(c.Tools) - 1; i >= 0; i-- {
+		if c.Tools[i].Kind != HostedTool { // that one may be left out
+			c.Tools[i].Cache = Cache5m
+			return
+		}
+	}
+}
+
+// CacheMarked reports whether some block or tool has a breakpoint for the prompt
+// cache behind it.
+func (c *Conversation) CacheMarked() bool {
 	for _, blocks := range [...][]Block{c.Blocks, c.Parts} {
 		for i := range blocks {
 			if blocks[i].Cache != CacheNone {
@@ -68,11 +99,23 @@ func (c *Conversation) cacheMarked() bool {
 	return false
 }
 
+// MostTools is how many tools a translated request may have, and how many its tool
+// choice may name: more than any model takes, and few enough to look for one in
+// all of them.
+const MostTools = 2048
+
 // fitTools refuses more tools than the model may be given. Which of them could
 // be left out only the client knows.
 func (c *Conversation) fitTools(t *Target) *Error {
-	if most := t.Capabilities.MaxTools; most > 0 && len(c.Tools) > most {
-		return Refuse(c.Param(SettingTools), "the model takes only "+strconv.Itoa(most)+" tools, the request has "+strconv.Itoa(len(c.Tools)))
+	most := MostTools
+	if n := t.Capabilities.MaxTools; n > 0 {
+		most = min(n, most)
+	}
+	if n := len(c.Tools); n > most {
+		return Refuse(c.Param(SettingTools), "may be "+strconv.Itoa(most)+" at most, the request has "+strconv.Itoa(n))
+	}
+	if len(c.ToolChoice.Allowed) > MostTools {
+		return Refuse(c.Param(SettingToolChoice), "may name "+strconv.Itoa(MostTools)+" tools at most")
 	}
 	return nil
 }

@@ -308,6 +308,48 @@ func TestFitAllocatesNothingWhereNothingIsLost(t *testing.T) {
 	}
 }
 
+func TestTheBeginningOfAConversationIsCachedForTheNextOne(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		systems []string // the first two as one turn
+		want    string   // the blocks and tools that are marked
+	}{
+		{"instructions", []string{"a", "b"}, "b"},
+		{"more instructions", []string{"a", "b", "c", " "}, "c"},
+		{"tools alone", nil, "g"},
+	} {
+		var c Conversation
+		c.Reset(Responses)
+		for i, text := range tc.systems {
+			c.BeginTurn(System, i, i == 1)
+			c.Add(Block{Kind: KindText, Text: Text(text)})
+		}
+		c.BeginTurn(User, 9, false)
+		c.Add(Block{Kind: KindText, Text: Text("hi")})
+		c.BeginTurn(System, 10, false)
+		c.Add(Block{Kind: KindText, Text: Text("later")})
+		c.Tools = []Tool{{Name: Text("f")}, {Name: Text("g")}, {Kind: HostedTool, Name: Text("web_search")}}
+		target := Target{Protocol: Messages, Quirks: Quirks{AutomaticCache: true}}
+		if e := c.Fit(&target); e != nil {
+			t.Fatal(e)
+		}
+		got := ""
+		for _, b := range c.Blocks {
+			if b.Cache == Cache5m {
+				got += string(b.Text)
+			}
+		}
+		for _, tool := range c.Tools {
+			if tool.Cache == Cache5m {
+				got += string(tool.Name)
+			}
+		}
+		if got != tc.want || c.Cache != Cache5m {
+			t.Errorf("%s: %q is marked, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
 func TestCachesAreAskedForWhereTheClientCannot(t *testing.T) {
 	for _, tc := range []struct {
 		from, to Protocol

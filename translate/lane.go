@@ -1,5 +1,7 @@
 package translate
 
+import "bytes"
+
 // lane is one block that is not finished.
 type lane struct {
 	key     int
@@ -14,6 +16,7 @@ type lane struct {
 	half    []byte // of a character, see [Text.HalfAtEnd]
 	waiting []byte // deltas that came too early
 	seal    []byte
+	sealer  func() []byte // tells the seal in the end
 	cites   []Citation
 }
 
@@ -29,12 +32,54 @@ func (l *lane) unsaid() bool {
 	return false
 }
 
-// lane returns the block of that key that the decoder is not done with.
-func (a *Assembler) lane(key int) *lane {
-	for i := range a.lanes {
-		if a.lanes[i].key == key && !a.lanes[i].closed {
-			return &a.lanes[i]
-		}
+// lanes are the blocks that are not finished, in the order in which they began.
+type lanes struct {
+	list  []lane // those before done are finished
+	done  int
+	byKey map[int]int // places in list of those that the decoder is not done with
+}
+
+// find returns the block of that key that the decoder is not done with, or nil.
+func (s *lanes) find(key int) *lane {
+	if at, ok := s.byKey[key]; ok {
+		return &s.list[at]
 	}
 	return nil
+}
+
+// all returns the blocks that are not finished.
+func (s *lanes) all() []lane { return s.list[s.done:] }
+
+// first returns the first of them, nil if there is none.
+func (s *lanes) first() *lane {
+	if s.done == len(s.list) {
+		return nil
+	}
+	return &s.list[s.done]
+}
+
+// add adds a block at the end.
+func (s *lanes) add(key int, head Head) {
+	if s.byKey == nil {
+		s.byKey = make(map[int]int)
+	}
+	s.byKey[key] = len(s.list)
+	s.list = append(s.list, lane{key: key, head: head})
+}
+
+// close notes that the decoder is done with a block.
+func (s *lanes) close(l *lane) {
+	l.closed = true
+	delete(s.byKey, l.key)
+	if l.sealer != nil {
+		l.seal = bytes.Clone(l.sealer())
+	}
+}
+
+// drop removes the first block, with which the decoder is done.
+func (s *lanes) drop() {
+	s.list[s.done] = lane{}
+	if s.done++; s.done == len(s.list) {
+		s.list, s.done = s.list[:0], 0
+	}
 }

@@ -31,12 +31,17 @@ const (
 // Losses is a list of losses, none twice.
 type Losses []Loss
 
-// Bounds of a list and of the name of a param, which may be the client's
-// invention: a header of more than 16 KB breaks Node's clients.
+// Bounds of a list, of the name of a param, which may be the client's invention,
+// and of the header that tells them all: nginx, where it stands in front, takes no
+// more than 4 KB of headers.
 const (
-	maxLosses = 64
-	maxParam  = 100
+	maxLosses     = 64
+	maxParam      = 100
+	maxLossHeader = 2 << 10
 )
+
+// unlisted stands for all losses that are not told one by one.
+var unlisted = Loss{Param: "more", Action: Dropped, Reason: "there are too many to list"}
 
 // Add notes a loss, unless the list has one of that param and action. Where there
 // are too many, the last of the list stands for the others.
@@ -53,30 +58,45 @@ func (l *Losses) Add(param string, action Action, reason string) {
 		}
 	}
 	if len(*l) == maxLosses-1 {
-		param, action, reason = "more", Dropped, "there are too many to list"
+		*l = append(*l, unlisted)
+		return
 	}
 	*l = append(*l, Loss{Param: param, Action: action, Reason: reason})
 }
 
 // AppendHeader appends the list as the value of the header Llm-Proxy-Warnings:
 // param=seed;action=dropped, param=temperature;action=clamped. What is not fit
-// for a header is replaced by '_'.
+// for a header is replaced by '_'. Losses that do not fit into 2 KB are told as
+// param=more;action=dropped, whatever became of them.
 func (l Losses) AppendHeader(dst []byte) []byte {
+	const unlistedSize = len(", param=more;action=dropped")
+	start := len(dst)
+	fits := start // behind it there is room for what stands for the rest
 	for i := range l {
-		if i > 0 {
-			dst = append(dst, ", "...)
+		if dst = l[i].appendHeader(dst, start); len(dst) > start+maxLossHeader {
+			return unlisted.appendHeader(dst[:fits], start)
 		}
-		dst = append(dst, "param="...)
-		for _, c := range []byte(l[i].Param) {
-			if c <= ' ' || c >= 0x7F || c == ',' || c == ';' || c == '"' {
-				c = '_'
-			}
-			dst = append(dst, c)
+		if len(dst) <= start+maxLossHeader-unlistedSize {
+			fits = len(dst)
 		}
-		dst = append(dst, ";action="...)
-		dst = append(dst, l[i].Action...)
 	}
 	return dst
+}
+
+// appendHeader appends one loss to those that begin at start.
+func (l *Loss) appendHeader(dst []byte, start int) []byte {
+	if len(dst) > start {
+		dst = append(dst, ", "...)
+	}
+	dst = append(dst, "param="...)
+	for _, c := range []byte(l.Param) {
+		if c <= ' ' || c >= 0x7F || c == ',' || c == ';' || c == '=' || c == '"' {
+			c = '_'
+		}
+		dst = append(dst, c)
+	}
+	dst = append(dst, ";action="...)
+	return append(dst, l.Action...)
 }
 
 // Lose notes that a setting could not cross.

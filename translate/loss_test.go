@@ -19,17 +19,31 @@ func TestLossesAreListedOnce(t *testing.T) {
 }
 
 func TestLossesFitIntoAHeaderWhateverTheClientSends(t *testing.T) {
-	var l Losses
-	for i := range 10_000 {
-		l.Add("x\r\n,;\"é"+strings.Repeat("y", 1000)+strconv.Itoa(i), Dropped, "")
-		l.Add("x"+strconv.Itoa(i), Dropped, "")
-	}
-	header := string(l.AppendHeader(nil))
-	if len(l) > maxLosses || len(header) > 16<<10 || strings.ContainsFunc(header, func(r rune) bool { return r < ' ' || r > '~' || r == '"' }) {
-		t.Errorf("%d losses, header of %d bytes: %.100q", len(l), len(header), header)
-	}
-	if !strings.HasSuffix(header, "param=more;action=dropped") {
-		t.Errorf("header ends with %q, want that there are more", header[len(header)-50:])
+	for _, size := range []int{1, 10, 11, 12, 13, 30, 31, 1000} {
+		for n := 1; n < 100; n++ {
+			var l Losses
+			for i := range n {
+				l.Add(strconv.Itoa(i)+"\r\n,;=\"é"+strings.Repeat("y", size), Dropped, "")
+			}
+			header, ok := strings.CutPrefix(string(l.AppendHeader([]byte("before"))), "before")
+			if !ok || len(header) > maxLossHeader || strings.ContainsFunc(header, func(r rune) bool { return r < ' ' || r > '~' || r == '"' }) {
+				t.Fatalf("%d losses of size %d: header of %d bytes: %.100q", n, size, len(header), header)
+			}
+			told := strings.Split(header, ", ")
+			for _, loss := range told {
+				if strings.Count(loss, "=") != 2 || strings.Count(loss, ";") != 1 {
+					t.Fatalf("the header tells %q, want one param and one action", loss)
+				}
+			}
+			listed := len(told)
+			more := told[listed-1] == "param=more;action=dropped"
+			if more {
+				listed--
+			}
+			if more != (listed < n) || strings.Count(header, "=more;") > 1 {
+				t.Fatalf("of %d losses of size %d %d are listed, the last is %q", n, size, listed, told[len(told)-1])
+			}
+		}
 	}
 }
 

@@ -1,25 +1,35 @@
 package translate
 
 import (
-	"bytes"
-	"hash/maphash"
+	"slices"
+	"strconv"
 )
 
 // pairs are the tool calls of a conversation with their results.
 type pairs struct {
-	partners []int32 // of each block: the index of its call or result, or none
-	next     []int32 // of each open call: the next one with that hash of its id
-	buckets  []bucket
-	seed     maphash.Seed
+	ids   TextIndex // of calls, with their places in calls
+	calls []sameCalls
+	links []link // of each block
 }
 
-// bucket is a list of open calls, in order.
-type bucket struct{ first, last int32 }
+// sameCalls are the calls of one id.
+type sameCalls struct {
+	first, last int32 // of those that have no result yet: indexes of blocks, or none
+	count       int32
+}
+
+// link is what is known of a call or result.
+type link struct {
+	partner int32 // the index of its result or call, or none
+	next    int32 // of a call: the next one of its id that has no result yet, or none
+	repeats int32 // how many calls before it have its id
+}
 
 const none = -1
 
 // Pair finds the result of each tool call, for [Conversation.Partner], and tells
-// it what the call was: Custom and, where it has none, Name. A result belongs to
+// it what the call was: Custom and, where it has none, Name. Calls without an id,
+// of clients that send none, get one. A result belongs to
 // the first call of its id before it that has none yet, since some vendors use an
 // id again in a later turn. Every protocol refuses a result without a call and a
 // call without a result; the error names the message.
@@ -34,21 +44,26 @@ func (c *Conversation) Pair() *Error {
 			case KindToolCall:
 				p.open(int32(i), b.ID)
 			case KindToolResult:
-				call := p.take(c, b.ID)
+				call := p.take(b.ID)
 				if call == none {
 					return unpaired(c.At(t.Index, -1), b.ID, "is the result of a tool call that is not there")
 				}
-				p.partners[i], p.partners[call] = int32(call), int32(i)
+				p.links[i].repeats = p.links[call].repeats
+				p.links[i].partner, p.links[call].partner = call, int32(i)
 				b.Custom = c.Blocks[call].Custom
 				if len(b.Name) == 0 {
 					b.Name = c.Blocks[call].Name
+				}
+				if len(b.ID) == 0 {
+					b.ID = c.OwnString("call_n" + strconv.Itoa(int(call)))
+					c.Blocks[call].ID = b.ID
 				}
 			}
 		}
 	}
 	for _, t := range c.Turns {
 		for i := t.From; i < t.To; i++ {
-			if b := &c.Blocks[i]; b.Kind == KindToolCall && p.partners[i] == none {
+			if b := &c.Blocks[i]; b.Kind == KindToolCall && p.links[i].partner == none {
 				return unpaired(c.At(t.Index, -1), b.ID, "calls a tool whose result is not there")
 			}
 		}
@@ -59,69 +74,49 @@ func (c *Conversation) Pair() *Error {
 // Partner returns the index in Blocks of the result of the call at index i, or of
 // the call of the result there; -1 for any other block. [Conversation.Pair] must
 // have been called since a block was last added.
-func (c *Conversation) Partner(i int) int { return int(c.pairs.partners[i]) }
+func (c *Conversation) Partner(i int) int { return int(c.pairs.links[i].partner) }
+
+// Repeats returns how many calls before the one at index i, or before that of the
+// result there, have its id. [Conversation.Pair] must have been called since a
+// block was last added.
+func (c *Conversation) Repeats(i int) int { return int(c.pairs.links[i].repeats) }
 
 func (p *pairs) reset(blocks int) {
-	if cap(p.partners) > maxReused {
-		*p = pairs{}
+	p.ids.Reset()
+	p.calls, p.links = emptied(p.calls), slices.Grow(emptied(p.links), blocks)
+	for range blocks {
+		p.links = append(p.links, link{partner: none, next: none})
 	}
-	buckets := 16
-	for buckets < blocks {
-		buckets *= 2
-	}
-	p.partners = filled(p.partners, blocks, none)
-	p.next = filled(p.next, blocks, none)
-	p.buckets = filled(p.buckets, buckets, bucket{none, none})
-	p.seed = maphash.MakeSeed() // so that nobody can choose ids which collide
-}
-
-// filled returns s with n elements that are all v.
-func filled[E any](s []E, n int, v E) []E {
-	if cap(s) < n {
-		s = make([]E, n)
-	}
-	s = s[:n]
-	for i := range s {
-		s[i] = v
-	}
-	return s
-}
-
-func (p *pairs) bucket(id Text) *bucket {
-	return &p.buckets[maphash.Bytes(p.seed, id)&uint64(len(p.buckets)-1)]
 }
 
 // open notes a call that has no result yet.
 func (p *pairs) open(call int32, id Text) {
-	b := p.bucket(id)
-	if b.first == none {
-		b.first = call
-	} else {
-		p.next[b.last] = call
+	n := p.ids.Add(id, len(p.calls))
+	if n == len(p.calls) {
+		p.calls = append(p.calls, sameCalls{first: none})
 	}
-	b.last = call
+	same := &p.calls[n]
+	p.links[call].repeats = same.count
+	same.count++
+	if same.first == none {
+		same.first = call
+	} else {
+		p.links[same.last].next = call
+	}
+	same.last = call
 }
 
 // take returns the first open call of that id, which then is not open any more,
 // or none.
-func (p *pairs) take(c *Conversation, id Text) int {
-	b := p.bucket(id)
-	before := int32(none)
-	for i := b.first; i != none; before, i = i, p.next[i] {
-		if !bytes.Equal(c.Blocks[i].ID, id) {
-			continue
-		}
-		if before == none {
-			b.first = p.next[i]
-		} else {
-			p.next[before] = p.next[i]
-		}
-		if b.last == i {
-			b.last = before
-		}
-		return int(i)
+func (p *pairs) take(id Text) int32 {
+	n := p.ids.Find(id)
+	if n < 0 || p.calls[n].first == none {
+		return none
 	}
-	return none
+	same := &p.calls[n]
+	call := same.first
+	same.first = p.links[call].next
+	return call
 }
 
 func unpaired(at string, id Text, problem string) *Error {

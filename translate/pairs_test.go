@@ -50,6 +50,20 @@ func TestEachResultIsPairedWithTheFirstOpenCallOfItsID(t *testing.T) {
 	}
 }
 
+func TestCallsWithoutAnIDGetTheirOwn(t *testing.T) {
+	c := paired("+ +a - + -a -")
+	if e := c.Pair(); e != nil {
+		t.Fatal(e)
+	}
+	var ids []string
+	for i := range c.Blocks {
+		ids = append(ids, string(c.Blocks[i].ID))
+	}
+	if got, want := strings.Join(ids, " "), "call_n0 a call_n0 call_n3 a call_n3"; got != want {
+		t.Errorf("ids = %s, want %s", got, want)
+	}
+}
+
 func TestResultLearnsWhatItsCallWas(t *testing.T) {
 	c := paired("+a +b -b -a")
 	if e := c.Pair(); e != nil {

@@ -72,8 +72,10 @@ func (p *pattern) add(kind holeKind, value gjson.Result) {
 }
 
 // match reports whether data differs from the learnt event in its holes only.
-// number is the digits in the number hole, if the pattern has one.
-func (p *pattern) match(data []byte) (number []byte, ok bool) {
+// number is the digits in the number hole, if the pattern has one. Where valid is
+// set what stands in the holes must be JSON: then all of data is, if the learnt
+// event was.
+func (p *pattern) match(data []byte, valid bool) (number []byte, ok bool) {
 	if p.n == 0 || len(data) == 0 || data[len(data)-1] != '}' {
 		return nil, false
 	}
@@ -99,13 +101,21 @@ func (p *pattern) match(data []byte) (number []byte, ok bool) {
 				continue
 			}
 		}
-		if size <= 0 {
+		if size <= 0 || valid && !h.valid(data[:size]) {
 			return nil, false
 		}
 		data = data[size:]
 		from = h.end
 	}
 	return number, bytes.Equal(data, p.sample[from:])
+}
+
+// valid reports whether value is JSON in this place.
+func (h *hole) valid(value []byte) bool {
+	if h.kind == numberHole {
+		return len(value) == 1 || value[0] != '0'
+	}
+	return rawjson.Text(value).Valid()
 }
 
 // withoutEnd returns an object without its last brace and the spaces before

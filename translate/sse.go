@@ -25,6 +25,7 @@ type eventReader struct {
 
 	hasData  bool // the event being read has a data field
 	overlong bool // the event being read is too long to be interpreted
+	skipped  bool // some event was
 	found    bool // name and data are those of a finished event
 
 	chunk []byte // being read
@@ -248,8 +249,12 @@ func (r *eventReader) addData(value []byte) {
 	r.data, r.held = r.joined, true
 }
 
+// tooLong reports whether an event was too long to be interpreted, or is already.
+func (r *eventReader) tooLong() bool { return r.skipped || r.overlong }
+
 // finish ends the event being read. It returns whether it is one to look at.
 func (r *eventReader) finish() bool {
+	r.skipped = r.skipped || r.overlong
 	r.found = r.hasData && len(r.data) > 0 && !r.overlong
 	if !r.found {
 		r.name, r.data = r.name[:0], nil

@@ -53,6 +53,11 @@ type Quirks struct {
 	// NoStrict says that the provider refuses "strict" in a tool.
 	NoStrict bool `json:"no_strict"`
 
+	// NoReasoningSummary says that the provider refuses reasoning.summary of the
+	// Responses API, as OpenAI does to organisations that it has not verified.
+	// Nobody can then read along while its models think.
+	NoReasoningSummary bool `json:"no_reasoning_summary"`
+
 	// CustomTools says that the provider has OpenAI's custom tools, whose input
 	// is text. Elsewhere they become functions with one parameter, "input".
 	CustomTools bool `json:"custom_tools"`
@@ -69,8 +74,18 @@ type Quirks struct {
 	// whatever characters they have.
 	OwnCallIDs bool `json:"own_call_ids"`
 
+	// ShortCallIDs says that Chat Completions of this provider takes tool call
+	// ids of nine letters and digits only, as Mistral does. Others become a hash
+	// of that form, call and result alike.
+	ShortCallIDs bool `json:"short_call_ids"`
+
+	// NoUserAfterTool says that a message of the user may not follow on what a
+	// tool returned. A word of the assistant then stands between the two.
+	NoUserAfterTool bool `json:"no_user_after_tool"`
+
 	// ThoughtSignatures says that the provider signs its tool calls and wants
-	// the signature back, as Gemini does in extra_content.
+	// the signature back, as Gemini does in extra_content. A call of another
+	// model gets the word instead by which Google does without.
 	ThoughtSignatures bool `json:"thought_signatures"`
 
 	// CacheControl says that Chat Completions of this provider knows
@@ -84,8 +99,9 @@ type Quirks struct {
 	// be paid for in full.
 	AutomaticCache bool `json:"automatic_cache"`
 
-	// WebSearch says that the provider can search the web for models of Chat
-	// Completions (web_search_options).
+	// WebSearch says that the provider searches the web: for models of Chat
+	// Completions with web_search_options, in the Responses API with the tool
+	// web_search.
 	WebSearch bool `json:"web_search"`
 
 	// DropBetas says that the provider, though it speaks Messages, knows none
@@ -141,9 +157,17 @@ type Capabilities struct {
 	// true.
 	JSONSchema *bool `json:"json_schema"`
 
-	// SystemTurns says whether Messages takes the role system between the
-	// turns. Default: false.
+	// SystemTurns says whether the role system is taken anywhere between the
+	// turns. Default: false in Messages, true in Chat Completions. Where it is
+	// not, instructions are sent as marked words of the user, and in Chat
+	// Completions those before the conversation as one message.
 	SystemTurns *bool `json:"system_turns"`
+
+	// Images and Documents say whether the model can see images and read files.
+	// Where it cannot, a translated request tells it that there was one; the
+	// text of a text file is sent as such. Default: true.
+	Images    *bool `json:"images"`
+	Documents *bool `json:"documents"`
 
 	// Stop says whether stop sequences are taken. Default: true.
 	Stop *bool `json:"stop"`
@@ -177,6 +201,8 @@ func (c Capabilities) Or(d Capabilities) Capabilities {
 		{&c.Prefill, &d.Prefill},
 		{&c.JSONSchema, &d.JSONSchema},
 		{&c.SystemTurns, &d.SystemTurns},
+		{&c.Images, &d.Images},
+		{&c.Documents, &d.Documents},
 		{&c.Stop, &d.Stop},
 		{&c.ToolsWithReasoning, &d.ToolsWithReasoning},
 	} {

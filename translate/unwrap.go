@@ -78,7 +78,7 @@ func appendMended(dst, text []byte) []byte {
 		c := text[i]
 		switch {
 		case c == '\\':
-			if n := escapeLen(text[i:]); n > 0 {
+			if n := rawjson.EscapeLen(text[i:]); n > 0 {
 				i += n - 1
 				continue
 			}
@@ -90,34 +90,6 @@ func appendMended(dst, text []byte) []byte {
 		clean = i + 1
 	}
 	return append(dst, text[clean:]...)
-}
-
-// escapeLen returns the length of the escape that text begins with, 0 if it is
-// none.
-func escapeLen(text []byte) int {
-	if len(text) < 2 {
-		return 0
-	}
-	switch text[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		const size = len(`\u0000`)
-		if len(text) < size {
-			return 0
-		}
-		for _, c := range text[2:size] {
-			if !hexDigit(c) {
-				return 0
-			}
-		}
-		return size
-	}
-	return 0
-}
-
-func hexDigit(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
 // end returns what is to be told of a call in which no input was found: all of

@@ -16,7 +16,7 @@ import (
 // The zero Watcher must be Reset before use. It serves one goroutine, and may
 // be reset for another stream; then it does not allocate for common events. Of
 // a stream it holds at most one event, up to 32 MiB of data; a longer one
-// passes without being interpreted.
+// passes without being interpreted, but see [Watcher.Tap].
 type Watcher struct {
 	protocol Protocol
 	reader   eventReader
@@ -67,15 +67,25 @@ func (w *Watcher) Reset(p Protocol) {
 // Completions), so that the end of the first is not taken for that of all.
 func (w *Watcher) Expect(choices int) { w.choices.expected = choices }
 
-// Tap passes the stream's events to t, after Reset. An event that is no JSON then
-// fails the stream: what it said is lost.
+// Tap passes the stream's events to t, after Reset. An event that is no JSON, or
+// too long to be read, then fails the stream: what it said is lost.
 func (w *Watcher) Tap(t Tap) { w.tap = t }
 
 // Write shows w the next bytes of the stream. It keeps no reference to chunk.
 func (w *Watcher) Write(chunk []byte) {
 	w.reader.feed(chunk)
 	for w.reader.next() {
+		w.checkLength()
 		w.event(w.reader.name, rawjson.Parse(w.reader.data))
+	}
+	w.checkLength()
+}
+
+// checkLength fails a stream that somebody reads along with where an event is too
+// long for that.
+func (w *Watcher) checkLength() {
+	if w.tap != nil && !w.ended && w.reader.tooLong() {
+		w.fail(Error{Status: 502, Message: "the upstream sent an event that is too long"})
 	}
 }
 
@@ -102,14 +112,15 @@ func (w *Watcher) event(name, data []byte) {
 	if w.ended {
 		return
 	}
-	if w.tap != nil && bytes.HasPrefix(data, []byte{'{'}) && !rawjson.Valid(data) {
-		w.fail(Error{Status: 502, Message: "the upstream sent an event that is not valid JSON"})
-		return
-	}
-	if number, ok := w.pattern.match(data); ok {
+	// What the pattern does not vouch for has to be read as a whole.
+	if number, ok := w.pattern.match(data, w.tap != nil); ok {
 		w.contents++
 		w.response.sequenceIs(number)
 		w.pass(name, data)
+		return
+	}
+	if w.tap != nil && bytes.HasPrefix(data, []byte{'{'}) && !rawjson.Valid(data) {
+		w.fail(Error{Status: 502, Message: "the upstream sent an event that is not valid JSON"})
 		return
 	}
 	if !wholeObject(data) {

@@ -330,3 +330,37 @@ func TestAStreamOfSeveralChoicesIsWholeWithTheLast(t *testing.T) {
 		t.Errorf("Finished = %v, Complete = %v after both choices, want true", w.Finished(), w.Complete())
 	}
 }
+
+// tap notes the events that it gets.
+type tap []string
+
+func (t *tap) Event(_, data []byte) { *t = append(*t, string(data)) }
+
+func TestATappedStreamFailsWhereAnEventIsNoJSON(t *testing.T) {
+	const start, end = `{"choices":[{"index":0,"delta":{"content":"`, `"},"finish_reason":null}]}`
+	for _, tc := range []struct {
+		name, text string
+		valid      bool
+	}{
+		{"plain", "b", true},
+		{"escapes", `\u00e9\n`, true},
+		{"a broken escape", `\x`, false},
+		{"a control character", "\x01", false},
+		{"half a character", "\xe6\x97", false},
+	} {
+		// The second event is known by its pattern, the first is not.
+		for _, events := range [][]string{{"a", tc.text}, {tc.text}} {
+			var w Watcher
+			var got tap
+			w.Reset(Chat)
+			w.Tap(&got)
+			for _, text := range events {
+				w.Write([]byte("data: " + start + text + end + "\n\n"))
+			}
+			_, failed := w.Failure()
+			if failed == tc.valid || (len(got) == len(events)) != tc.valid {
+				t.Errorf("%s, event %d: failed %v, %d events passed", tc.name, len(events), failed, len(got))
+			}
+		}
+	}
+}

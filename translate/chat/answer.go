@@ -25,9 +25,10 @@ type answerReader struct {
 	whole   bool
 	current int // the open block that is no tool call, or noKey
 
-	calls   []call
-	closed  int // how many calls, from the first on, have ended
-	details details
+	calls    []call
+	complete []int // those whose arguments are, since closeCalls
+	closed   int   // how many calls, from the first on, have ended
+	details  details
 }
 
 // delta is what a chunk adds to the answer, or all of it.
@@ -166,10 +167,6 @@ func (r *answerReader) thinking(d *delta) {
 		if !detail.silent() {
 			r.details.add(&detail)
 		}
-		if detail.sealed && r.current == thinkingKey {
-			// It may be the last that is ever heard of.
-			r.a.Seal(thinkingKey, r.details.value())
-		}
 	}
 }
 
@@ -218,6 +215,9 @@ func (r *answerReader) write(key int, kind translate.Kind, text translate.Text) 
 			r.unseal()
 		}
 		r.a.Open(key, translate.Head{Kind: kind})
+		if key == thinkingKey {
+			r.a.SealWith(key, r.details.value)
+		}
 		r.current = key
 	}
 	r.a.Delta(key, text)
@@ -225,14 +225,13 @@ func (r *answerReader) write(key int, kind translate.Kind, text translate.Text) 
 
 // closeCurrent ends the open block that is no tool call.
 func (r *answerReader) closeCurrent() {
-	switch r.current {
-	case noKey:
+	if r.current == noKey {
 		return
-	case thinkingKey:
-		r.a.Seal(thinkingKey, r.details.value())
-		r.details.reset()
 	}
 	r.a.Close(r.current)
+	if r.current == thinkingKey {
+		r.details.reset()
+	}
 	r.current = noKey
 }
 
@@ -282,11 +281,7 @@ func (r *answerReader) lose(d *delta) {
 
 // finish reads why the model stopped. Content may still follow.
 func (r *answerReader) finish(reason translate.Text) {
-	if r.current == thinkingKey {
-		r.a.Seal(thinkingKey, r.details.value())
-	} else {
-		r.unseal()
-	}
+	r.unseal()
 	stop := stopOf(reason)
 	r.a.Stop(stop, nil)
 	if stop == translate.StopEnd || stop == translate.StopTool {

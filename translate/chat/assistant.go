@@ -10,7 +10,7 @@ import (
 // saying is what an assistant's turn consists of.
 type saying struct {
 	texts, calls, thoughts int
-	marked, refusal        bool
+	refusal                bool
 	hosted                 *translate.Block
 }
 
@@ -22,7 +22,6 @@ func (w *requestWriter) sayingOf(t *translate.Turn) (s saying, e *translate.Erro
 		case translate.KindText, translate.KindRefusal:
 			if len(b.Text) > 0 {
 				s.texts++
-				s.marked = s.marked || w.marks(b)
 				s.refusal = s.refusal || b.Kind == translate.KindRefusal
 			}
 		case translate.KindToolCall:
@@ -64,7 +63,7 @@ func (w *requestWriter) writeAssistant(t *translate.Turn) *translate.Error {
 		w.end()
 		return nil
 	}
-	w.writeCalls(blocks)
+	w.writeCalls(t)
 	w.end()
 	return w.writeResults(t)
 }
@@ -74,7 +73,7 @@ func (w *requestWriter) writeSaid(blocks []translate.Block, s *saying) {
 	switch {
 	case s.texts == 0 && s.calls > 0 && !w.t.Quirks.EmptyContent:
 		w.dst = append(w.dst, "null"...)
-	case s.marked, s.refusal && w.t.Quirks.OpenAIParameters:
+	case w.parts && s.texts > 0, s.refusal && w.t.Quirks.OpenAIParameters:
 		w.writeTextParts(blocks)
 	default:
 		w.writeSpoken(blocks)
@@ -181,18 +180,22 @@ func (w *requestWriter) writeDetails(blocks []translate.Block) bool {
 	return true
 }
 
-func (w *requestWriter) writeCalls(blocks []translate.Block) {
+func (w *requestWriter) writeCalls(t *translate.Turn) {
+	blocks := w.c.BlocksOf(*t)
 	w.dst = append(w.dst, `,"tool_calls":[`...)
+	unsigned := w.isUnsigned(t)
 	for i := range blocks {
 		if blocks[i].Kind == translate.KindToolCall {
-			w.writeCall(&blocks[i])
+			w.writeCall(&blocks[i], unsigned)
+			unsigned = false
 		}
 	}
 	w.endParts()
 }
 
-// writeCall writes one tool call, and a comma.
-func (w *requestWriter) writeCall(b *translate.Block) {
+// writeCall writes one tool call, and a comma. unsigned says that it needs a
+// signature and has none.
+func (w *requestWriter) writeCall(b *translate.Block, unsigned bool) {
 	w.dst = append(w.dst, `{"id":"`...)
 	w.writeCallID(b.ID)
 	custom := b.Custom && w.t.Quirks.CustomTools
@@ -220,16 +223,19 @@ func (w *requestWriter) writeCall(b *translate.Block) {
 	}
 	w.dst = append(w.dst, `"}`...)
 	if w.t.Quirks.ThoughtSignatures {
-		w.writeSignature(b.ID)
+		w.writeSignature(b.ID, unsigned)
 	}
 	w.dst = append(w.dst, "},"...)
 }
 
 // writeCallID writes the inside of the string that is a call's id.
 func (w *requestWriter) writeCallID(id translate.Text) {
-	if w.t.Quirks.OwnCallIDs {
+	switch {
+	case w.t.Quirks.ShortCallIDs:
+		w.dst = translate.AppendShortCallID(w.dst, id)
+	case w.t.Quirks.OwnCallIDs:
 		w.dst = translate.AppendOwnCallID(w.dst, id)
-	} else {
+	default:
 		w.dst = translate.AppendCallID(w.dst, id)
 	}
 }
@@ -254,14 +260,5 @@ func (w *requestWriter) writeArguments(in *translate.Input) {
 		w.dst = append(w.dst, "{}"...)
 	default:
 		w.dst = append(w.dst, in.Text...)
-	}
-}
-
-// writeSignature gives back the vendor's signature of a call.
-func (w *requestWriter) writeSignature(id translate.Text) {
-	if signature := w.c.CallSignature(id); len(signature) > 0 {
-		w.dst = append(w.dst, `,"extra_content":{"google":{"thought_signature":`...)
-		w.dst = rawjson.AppendText(w.dst, signature)
-		w.dst = append(w.dst, "}}"...)
 	}
 }

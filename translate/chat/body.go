@@ -17,6 +17,17 @@ type requestWriter struct {
 	// aside are attachments that tools returned, as indexes of Parts, which the
 	// next message of the user has to show.
 	aside []int
+	// notes are instructions that the target takes only as words of the user,
+	// as indexes of Blocks, which its next message has to tell.
+	notes []int
+	// role is that of the last message.
+	role string
+	// parts says that texts are written as parts, since one of the request has
+	// a breakpoint: a text that is a string in one request and a part in the
+	// next, when its breakpoint has moved on, would not be found in the cache.
+	parts bool
+	// loop is the index of the first block behind what the user said last.
+	loop int
 	// reasoning says that the target gets back what its model thought.
 	reasoning bool
 	// hasTools says that the model may call some tool.

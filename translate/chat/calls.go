@@ -78,6 +78,9 @@ func thoughtSignature(extra translate.Value) translate.Text {
 // toolCall reads an entry of tool_calls. signature is one that stands beside
 // them.
 func (r *answerReader) toolCall(v translate.Value, signature translate.Text) {
+	if r.a.Broken() != nil {
+		return // one chunk may have thousands
+	}
 	e := entryOf(v)
 	if len(e.signature) == 0 {
 		e.signature = signature
@@ -195,12 +198,17 @@ func (r *answerReader) learn(key int, e *entry) {
 // addArguments adds to a call's input. Behind a complete object nothing can
 // follow that means anything.
 func (r *answerReader) addArguments(key int, e *entry) {
+	if r.a.Whole(key) {
+		return
+	}
 	switch {
-	case r.a.Whole(key):
 	case e.arguments.IsString():
 		r.a.Delta(key, e.arguments.Text())
 	case e.arguments.IsObject(): // Ollama's native form
 		r.a.Delta(key, rawjson.AppendEscaped(nil, e.arguments))
+	}
+	if r.a.Whole(key) {
+		r.complete = append(r.complete, key)
 	}
 }
 
@@ -215,11 +223,12 @@ func (r *answerReader) closeCall(key int) {
 // closeCalls ends all calls that are complete, so that what follows them need not
 // wait. Others may still get arguments: parallel calls may come interleaved.
 func (r *answerReader) closeCalls() {
-	for i := r.closed; i < len(r.calls); i++ {
-		if !r.calls[i].closed && r.a.Whole(i) {
-			r.closeCall(i)
+	for _, key := range r.complete {
+		if !r.calls[key].closed {
+			r.closeCall(key)
 		}
 	}
+	r.complete = r.complete[:0]
 }
 
 // endCalls ends all calls.

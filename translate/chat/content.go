@@ -76,7 +76,7 @@ func (r *requestReader) part(v translate.Value, index, at int) (b translate.Bloc
 	case "file":
 		e = r.file(&b, file, index, at)
 	case "thinking": // Mistral
-		b.Kind, b.Text, b.Cache = translate.KindThinking, r.thoughts(thinking), translate.CacheNone
+		b.Kind, b.Text, b.Cache = translate.KindThinking, thoughts(thinking), translate.CacheNone
 	case "input_audio":
 		e = translate.Refuse(r.c.At(index, at), "audio can be heard only by models of Chat Completions")
 	default:
@@ -144,18 +144,13 @@ func (r *requestReader) file(b *translate.Block, v translate.Value, index, at in
 }
 
 // thoughts joins the texts of a thinking part, which are a list or one string.
-func (r *requestReader) thoughts(v translate.Value) translate.Text {
+func thoughts(v translate.Value) translate.Text {
 	if !v.IsArray() {
 		return v.Text()
 	}
 	var all translate.Text
 	for e := v.Elements(); e.Next(); {
-		text := e.Value.Get("text").Text()
-		if e.Index == 0 {
-			all = text
-			continue
-		}
-		all = r.c.Own(all, text)
+		all = append(all, e.Value.Get("text").Text()...)
 	}
 	return all
 }

@@ -104,6 +104,10 @@ func (d *detail) keep(raw translate.Value) {
 	}
 }
 
+// maxOthers is how many members beside its text an object may have that comes in
+// pieces: more than any has, and few enough to look for one in all of them.
+const maxOthers = 64
+
 func (d *detail) set(name, v translate.Value) {
 	for i := 0; i < len(d.others); i += 2 {
 		if bytes.Equal(d.others[i], name) {
@@ -113,7 +117,9 @@ func (d *detail) set(name, v translate.Value) {
 			return
 		}
 	}
-	d.others = append(d.others, bytes.Clone(name), bytes.Clone(v))
+	if len(d.others) < 2*maxOthers {
+		d.others = append(d.others, bytes.Clone(name), bytes.Clone(v))
+	}
 }
 
 // value returns the list as an array; nil if it is empty. It is valid until the

@@ -89,11 +89,7 @@ func (w *requestWriter) writeTool(i int, t *translate.Tool) *translate.Error {
 		w.writeStrict(translate.Off)
 	default:
 		w.dst = append(w.dst, `,"parameters":`...)
-		if t.Schema.IsEmpty() {
-			w.dst = append(w.dst, `{"type":"object","properties":{}}`...)
-		} else {
-			w.dst = append(w.dst, t.Schema...)
-		}
+		w.dst = translate.AppendOpenAISchema(w.dst, t.Schema)
 		strict := t.Strict
 		if strict == translate.On && w.tooLoose(t.Schema) {
 			strict = translate.Off
@@ -174,7 +170,7 @@ func (w *requestWriter) hostedTool(t *translate.Tool) *translate.Error {
 // searches reports whether the tool is a search of the web, and the target has
 // one.
 func (w *requestWriter) searches(t *translate.Tool) bool {
-	return t.Kind == translate.HostedTool && w.t.Quirks.WebSearch && bytes.HasPrefix(t.Type, []byte("web_search"))
+	return t.Kind == translate.HostedTool && w.t.Quirks.WebSearch && bytes.HasPrefix(t.Type, []byte("web_search")) && !t.Offline()
 }
 
 // writeSearch writes the search of the web, which is an option of the request

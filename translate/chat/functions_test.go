@@ -59,7 +59,8 @@ func TestToolsAreWrittenWithAllThatVendorsTakeDifferently(t *testing.T) {
 		},
 	} {
 		got := recode(t, hi+tc.tools+"}", tc.change)
-		want := strings.TrimSuffix(`{"messages":[{"role":"user","content":"x"}],`+tc.want, ",") + "}"
+		got = strings.Replace(got, messagesOf(got), "", 1)
+		want := strings.TrimSuffix(`{"messages":[],`+tc.want, ",") + "}"
 		if got != want {
 			t.Errorf("%s: %s\nbecomes %s\nwant    %s", tc.name, tc.tools, got, want)
 		}
@@ -122,5 +123,24 @@ func TestStrictOfMessagesIsKeptWhereOpenAICanHoldIt(t *testing.T) {
 		if lost := len(c.Losses) > 0; lost == tc.strict {
 			t.Errorf("strict %v: losses = %v", tc.strict, c.Losses)
 		}
+	}
+}
+
+func TestASearchOfWhatTheVendorKeepsDoesNotGoToTheWeb(t *testing.T) {
+	c := new(translate.Conversation)
+	c.Reset(translate.Responses)
+	c.BeginTurn(translate.User, 0, false)
+	c.Add(translate.Block{Kind: translate.KindText, Text: translate.Text("hi")})
+	c.Tools = []translate.Tool{{
+		Kind: translate.HostedTool, Type: translate.Text("web_search"),
+		Raw: translate.Value(`{"type":"web_search","external_web_access":false}`),
+	}}
+	to := &translate.Target{Protocol: translate.Chat, Quirks: translate.Quirks{WebSearch: true}}
+	out, e := EncodeRequest(nil, c, to)
+	if e != nil || strings.Contains(string(out), "web_search") {
+		t.Errorf("EncodeRequest = %s, %v, want no search", out, e)
+	}
+	if got, want := string(c.Losses.AppendHeader(nil)), "param=tools[0];action=dropped"; got != want {
+		t.Errorf("losses = %s, want %s", got, want)
 	}
 }

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
@@ -27,12 +28,7 @@ func FuzzDecodeRequest(f *testing.F) {
 		if e := DecodeRequest(c, body); e != nil || !rawjson.Valid(body) {
 			return
 		}
-		for _, to := range []*translate.Target{target(nil), target(func(q *translate.Quirks) {
-			*q = translate.Quirks{
-				DeveloperRole: true, ReasoningField: "reasoning_content", OpenAIParameters: true, Parameters: []string{"top_k"},
-				CustomTools: true, ToolImages: true, OwnCallIDs: true, ThoughtSignatures: true, CacheControl: true, WebSearch: true,
-			}
-		})} {
+		for _, to := range []*translate.Target{target(nil), strange()} {
 			out, e := EncodeRequest(nil, c, to)
 			if e != nil {
 				continue
@@ -45,6 +41,96 @@ func FuzzDecodeRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// kinds are blocks of every kind that there is.
+var kinds = []translate.Block{
+	text("t"),
+	text(""),
+	{Kind: translate.KindRefusal, Text: translate.Text("no")},
+	{Kind: translate.KindThinking, Text: translate.Text("hm")},
+	{Kind: translate.KindThinking, Sealer: "acme", Seal: translate.Value(`[{"type":"reasoning.text"}]`)},
+	picture("AAAA"),
+	{Kind: translate.KindImage, Source: translate.Source{URL: translate.Text("https://x.org/a.png"), Detail: translate.Text("low")}},
+	{Kind: translate.KindDocument, Source: translate.Source{Plain: translate.Text("body")}, Name: translate.Text("n"), Context: translate.Text("c")},
+	{Kind: translate.KindDocument, Source: translate.Source{Base64: translate.Text("JVBERi0x")}, Cache: translate.Cache1h},
+	{Kind: translate.KindToolReference, Name: translate.Text("f")},
+	{Kind: translate.KindHosted, Type: translate.Text("server_tool_use")},
+	{Kind: translate.KindForeign, Type: translate.Text("x")},
+	{Kind: translate.KindText, Text: translate.Text("marked"), Cache: translate.Cache5m},
+	{Kind: translate.KindToolCall, Custom: true, Name: translate.Text("p"), Input: translate.Input{Text: translate.Text(`a\n`)}},
+	toolCall("", "f", `{}`),
+	result(""),
+	{Kind: translate.KindToolResult, Failed: true, Cache: translate.Cache5m},
+}
+
+// conversationOf is a conversation of any blocks in any roles. Each byte adds a
+// block: its low bits say of which kind, and the high ones of which role; the
+// fourth of these adds it to the last tool result.
+func conversationOf(plan []byte) *translate.Conversation {
+	return said(func(c *translate.Conversation) {
+		var open []string
+		for i, next := range plan {
+			b := kinds[int(next&0x3F)%len(kinds)]
+			role := next >> 6
+			if role == 3 {
+				if n := len(c.Blocks); n > 0 && c.Blocks[n-1].Kind == translate.KindToolResult {
+					c.AddPart(b)
+				}
+				continue
+			}
+			switch b.Kind {
+			case translate.KindToolCall:
+				open = append(open, fmt.Sprint("id", i))
+				b.ID = translate.Text(open[len(open)-1])
+			case translate.KindToolResult:
+				if len(open) == 0 {
+					continue
+				}
+				b.ID, open = translate.Text(open[0]), open[1:]
+			}
+			c.BeginTurn(translate.Role(role), i, i%2 > 0)
+			c.Add(b)
+		}
+		for i, id := range open {
+			c.BeginTurn(translate.User, len(plan)+i, true)
+			c.Add(result(id))
+		}
+	})
+}
+
+// FuzzEncodeRequest checks that of any blocks in any roles the encoder makes
+// nothing but JSON.
+func FuzzEncodeRequest(f *testing.F) {
+	for kind := range kinds {
+		for role := range 4 {
+			f.Add([]byte{byte(role<<6 | kind)})
+			f.Add([]byte{1 << 6, byte(role<<6 | kind), 1 << 6, byte(role<<6 | kind)})
+			f.Add([]byte{2<<6 | 14, 1<<6 | 15, byte(role<<6 | kind), 3<<6 | 5, 0, 1 << 6})
+		}
+	}
+	f.Fuzz(func(t *testing.T, plan []byte) {
+		plan = plan[:min(len(plan), 64)]
+		for _, to := range []*translate.Target{target(nil), strange(), target(func(q *translate.Quirks) { q.ReasoningField, q.CacheControl = sealedField, true })} {
+			out, e := EncodeRequest(nil, conversationOf(plan), to)
+			if e == nil && !rawjson.Valid(out) {
+				t.Errorf("of %v EncodeRequest makes what is no JSON: %s", plan, out)
+			}
+		}
+	})
+}
+
+// strange is a target with all quirks.
+func strange() *translate.Target {
+	t := target(func(q *translate.Quirks) {
+		*q = translate.Quirks{
+			DeveloperRole: true, ReasoningField: "reasoning_content", OpenAIParameters: true, Parameters: []string{"top_k"},
+			CustomTools: true, ToolImages: true, OwnCallIDs: true, ShortCallIDs: true, NoUserAfterTool: true,
+			ThoughtSignatures: true, CacheControl: true, WebSearch: true,
+		}
+	})
+	t.Capabilities.SystemTurns = new(false)
+	return t
 }
 
 // reader is a tap that a decoder reads.

@@ -9,13 +9,17 @@ import (
 // directly behind it, whatever else was said in between.
 func (w *requestWriter) writeMessages() *translate.Error {
 	w.reasoning = w.hasReasoning()
+	w.parts = w.t.Quirks.CacheControl && w.c.CacheMarked()
+	w.loop = w.currentLoop()
 	w.key("messages")
 	w.dst = append(w.dst, '[')
 	start := len(w.dst)
-	for i := range w.c.Turns {
-		if e := w.writeTurn(&w.c.Turns[i]); e != nil {
-			return e
-		}
+	next, e := w.writeInstructions()
+	for e == nil && next < len(w.c.Turns) {
+		next, e = w.writeTurn(next)
+	}
+	if e != nil {
+		return e
 	}
 	w.showAside()
 	if len(w.dst) == start {
@@ -25,20 +29,38 @@ func (w *requestWriter) writeMessages() *translate.Error {
 	return nil
 }
 
-func (w *requestWriter) writeTurn(t *translate.Turn) *translate.Error {
-	switch t.Role {
-	case translate.User:
-		return w.writeUser(t)
-	case translate.Assistant:
+// writeTurn writes the turn at index i, and those of instructions behind it that
+// become part of it. It returns the index of the next one.
+func (w *requestWriter) writeTurn(i int) (next int, _ *translate.Error) {
+	t := &w.c.Turns[i]
+	switch {
+	case t.Role == translate.User:
+		held := len(w.notes)
+		next, e := w.holdNotes(i + 1)
+		if e != nil {
+			return next, e
+		}
+		return next, w.writeUser(t, held)
+	case t.Role == translate.Assistant:
 		w.showAside()
-		return w.writeAssistant(t)
+		return i + 1, w.writeAssistant(t)
+	case !w.takesSystem():
+		return w.holdNotes(i)
 	}
 	w.showAside()
-	return w.writeSystem(t)
+	return i + 1, w.writeSystem(t)
 }
+
+// bridge is what the assistant says where something has to stand between a result
+// and the user.
+const bridge = "Understood."
 
 // begin begins a message.
 func (w *requestWriter) begin(role string) {
+	if role == "user" && w.role == "tool" && w.t.Quirks.NoUserAfterTool {
+		w.dst = append(w.dst, `{"role":"assistant","content":"`+bridge+`"},`...)
+	}
+	w.role = role
 	w.dst = append(w.dst, `{"role":"`...)
 	w.dst = append(w.dst, role...)
 	w.dst = append(w.dst, '"')
@@ -48,18 +70,11 @@ func (w *requestWriter) begin(role string) {
 func (w *requestWriter) end() { w.dst = append(w.dst, "},"...) }
 
 func (w *requestWriter) writeSystem(t *translate.Turn) *translate.Error {
-	blocks := w.c.BlocksOf(*t)
-	texts, marked := 0, false
-	for i := range blocks {
-		if blocks[i].Kind != translate.KindText {
-			return invalid(w.c.At(t.Index, i), "the instructions of a system message must be text")
-		}
-		if len(blocks[i].Text) > 0 {
-			texts++
-			marked = marked || w.marks(&blocks[i])
-		}
+	if e := w.checkInstructions(t); e != nil {
+		return e
 	}
-	if texts == 0 {
+	blocks := w.c.BlocksOf(*t)
+	if firstWords(blocks) == len(blocks) {
 		return nil
 	}
 	if t.Developer && w.t.Quirks.DeveloperRole {
@@ -68,7 +83,7 @@ func (w *requestWriter) writeSystem(t *translate.Turn) *translate.Error {
 		w.begin("system")
 	}
 	w.dst = append(w.dst, `,"content":`...)
-	if marked {
+	if w.parts {
 		w.writeTextParts(blocks)
 	} else {
 		// Many take a list of texts from nobody but the user.
@@ -76,11 +91,6 @@ func (w *requestWriter) writeSystem(t *translate.Turn) *translate.Error {
 	}
 	w.end()
 	return nil
-}
-
-// marks reports whether the target is told of the block's cache breakpoint.
-func (w *requestWriter) marks(b *translate.Block) bool {
-	return b.Cache != translate.CacheNone && w.t.Quirks.CacheControl
 }
 
 // writeJoined writes the texts of blocks as one string.
@@ -105,6 +115,29 @@ func isText(b *translate.Block) bool {
 	return (b.Kind == translate.KindText || b.Kind == translate.KindRefusal) && len(b.Text) > 0
 }
 
+// says reports whether the block leaves anything in a message of the user, or of
+// instructions.
+func says(b *translate.Block) bool {
+	switch b.Kind {
+	case translate.KindToolResult, translate.KindHosted:
+		return false
+	case translate.KindText:
+		return len(b.Text) > 0
+	}
+	return true
+}
+
+// firstWords returns the index of the first block that says anything, or the number of
+// blocks.
+func firstWords(blocks []translate.Block) int {
+	for i := range blocks {
+		if says(&blocks[i]) {
+			return i
+		}
+	}
+	return len(blocks)
+}
+
 // writeTextParts writes the texts of blocks as a list of parts.
 func (w *requestWriter) writeTextParts(blocks []translate.Block) {
 	w.dst = append(w.dst, '[')
@@ -117,7 +150,12 @@ func (w *requestWriter) writeTextParts(blocks []translate.Block) {
 }
 
 // endParts ends a list of parts, each of which has a comma behind it.
-func (w *requestWriter) endParts() { w.dst[len(w.dst)-1] = ']' }
+func (w *requestWriter) endParts() {
+	if last := len(w.dst) - 1; w.dst[last] == ',' {
+		w.dst = w.dst[:last]
+	}
+	w.dst = append(w.dst, ']')
+}
 
 // writeText writes a text part, and a comma.
 func (w *requestWriter) writeText(b *translate.Block) {
@@ -147,16 +185,17 @@ func (w *requestWriter) writeMark(cache translate.Cache) {
 }
 
 // writeUser writes what the user says. What tools returned is already written.
-func (w *requestWriter) writeUser(t *translate.Turn) *translate.Error {
+// The first held notes came before it, and the others behind.
+func (w *requestWriter) writeUser(t *translate.Turn, held int) *translate.Error {
 	blocks := w.c.BlocksOf(*t)
-	others, last := 0, 0
 	for i := range blocks {
-		if blocks[i].Kind != translate.KindToolResult && (blocks[i].Kind != translate.KindText || len(blocks[i].Text) > 0) {
-			others, last = others+1, i
+		if blocks[i].Kind == translate.KindHosted {
+			w.loseHosted(&blocks[i])
 		}
 	}
-	if others == 0 {
-		if len(blocks) == 0 { // a message without words is one nonetheless
+	first := firstWords(blocks)
+	if first == len(blocks) {
+		if len(blocks)+len(w.notes) == 0 { // a message without words is one nonetheless
 			w.begin("user")
 			w.dst = append(w.dst, `,"content":""`...)
 			w.end()
@@ -165,21 +204,31 @@ func (w *requestWriter) writeUser(t *translate.Turn) *translate.Error {
 	}
 	w.begin("user")
 	w.dst = append(w.dst, `,"content":`...)
-	if others == 1 && len(w.aside) == 0 && blocks[last].Kind == translate.KindText && !w.marks(&blocks[last]) {
-		w.dst = rawjson.AppendText(w.dst, blocks[last].Text)
+	rest := blocks[first+1:]
+	if b := &blocks[first]; b.Kind == translate.KindText && w.isPlain() && firstWords(rest) == len(rest) {
+		w.dst = rawjson.AppendText(w.dst, b.Text)
 		w.end()
 		return nil
 	}
 	w.dst = append(w.dst, '[')
 	w.writeAside()
+	w.writeNotes(w.notes[:held])
 	for i := range blocks {
 		if e := w.writePart(t, i, &blocks[i]); e != nil {
 			return e
 		}
 	}
+	w.writeNotes(w.notes[held:])
+	w.notes = w.notes[:0]
 	w.endParts()
 	w.end()
 	return nil
+}
+
+// isPlain reports whether a single text can be a message of the user that is no
+// list of parts.
+func (w *requestWriter) isPlain() bool {
+	return !w.parts && len(w.aside)+len(w.notes) == 0
 }
 
 // writePart writes a part of the user's message, and a comma.
@@ -194,9 +243,7 @@ func (w *requestWriter) writePart(t *translate.Turn, at int, b *translate.Block)
 			return translate.Refuse(w.c.At(t.Index, at), reason)
 		}
 		w.writeAttachment(b)
-	case translate.KindToolResult:
-	case translate.KindHosted:
-		w.loseHosted(b)
+	case translate.KindToolResult, translate.KindHosted:
 	default:
 		return w.refuseForeign(t, at, b)
 	}

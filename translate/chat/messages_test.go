@@ -2,10 +2,13 @@ package chat
 
 import (
 	"fmt"
+	"maps"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
 )
 
 func TestTurnsBecomeMessages(t *testing.T) {
@@ -71,6 +74,16 @@ func TestQuirksChangeHowMessagesAreWritten(t *testing.T) {
 			"CacheControl", `{"role":"system","content":[{"type":"text","text":"a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}]},{"role":"user","content":[{"type":"text","text":"c","cache_control":{"type":"ephemeral","ttl":"1h"}}]}`,
 			`{"role":"system","content":[{"type":"text","text":"a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}]},{"role":"user","content":[{"type":"text","text":"c","cache_control":{"type":"ephemeral","ttl":"1h"}}]}`,
 			func(q *translate.Quirks) { q.CacheControl = true },
+		},
+		{
+			"CacheControl, of another message", `{"role":"system","content":"a"},{"role":"user","content":"b"},{"role":"assistant","content":"c","tool_calls":[{"id":"d","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"d","content":"e"},{"role":"user","content":"g","cache_control":{"type":"ephemeral"}}`,
+			`{"role":"system","content":[{"type":"text","text":"a"}]},{"role":"user","content":[{"type":"text","text":"b"}]},{"role":"assistant","content":[{"type":"text","text":"c"}],"tool_calls":[{"id":"d","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"d","content":[{"type":"text","text":"e"}]},{"role":"user","content":[{"type":"text","text":"g","cache_control":{"type":"ephemeral"}}]}`,
+			func(q *translate.Quirks) { q.CacheControl = true },
+		},
+		{
+			"ShortCallIDs, NoUserAfterTool", call + `,{"role":"user","content":"u"}`,
+			`{"role":"assistant","content":null,"tool_calls":[{"id":"4gmnFDyZG","type":"function","function":{"name":"g","arguments":"{\"input\":\"x\"}"}}]},{"role":"tool","tool_call_id":"4gmnFDyZG","content":"r"},{"role":"assistant","content":"Understood."},{"role":"user","content":"u"}`,
+			func(q *translate.Quirks) { q.ShortCallIDs, q.NoUserAfterTool = true, true },
 		},
 		{
 			"OpenAIParameters", `{"role":"assistant","content":null,"refusal":"no"}`, `{"role":"assistant","content":[{"type":"refusal","refusal":"no"}]}`,
@@ -238,5 +251,151 @@ func TestHostedCallsAreListedAsLostUnlessTextRemains(t *testing.T) {
 		if got := messagesOf(encode(t, c, target(nil))); got != tc.want || len(c.Losses) != tc.losses {
 			t.Errorf("messages = %s, losses %v, want %s and %d losses", got, c.Losses, tc.want, tc.losses)
 		}
+	}
+}
+
+func TestWhatAUserOnlyHadAVendorDoIsLeftOutAndListed(t *testing.T) {
+	hosted := translate.Block{Kind: translate.KindHosted, Type: translate.Text("web_search_tool_result")}
+	for _, tc := range []struct {
+		blocks []translate.Block
+		want   string
+	}{
+		{[]translate.Block{hosted}, `{"role":"user","content":"q"}`},
+		{[]translate.Block{hosted, text("a")}, `{"role":"user","content":"q"},{"role":"user","content":"a"}`},
+		{[]translate.Block{text("a"), text("b"), hosted}, `{"role":"user","content":"q"},{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}`},
+	} {
+		c := said(func(c *translate.Conversation) {
+			c.BeginTurn(translate.User, 0, false)
+			c.Add(text("q"))
+			c.BeginTurn(translate.User, 1, false)
+			for _, b := range tc.blocks {
+				c.Add(b)
+			}
+		})
+		if got := messagesOf(encode(t, c, target(nil))); got != tc.want {
+			t.Errorf("messages = %s, want %s", got, tc.want)
+		}
+		if got, want := string(c.Losses.AppendHeader(nil)), "param=messages.content.web_search_tool_result;action=dropped"; got != want {
+			t.Errorf("losses = %q, want %q", got, want)
+		}
+	}
+}
+
+func TestServersOfOneSystemMessageGetNoOther(t *testing.T) {
+	const (
+		call     = `{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"r"}`
+		reminder = `{"type":"text","text":"<system-reminder>\ns\n</system-reminder>"}`
+	)
+	system := `{"role":"system","content":"s"}`
+	for _, tc := range []struct {
+		name, messages, want string
+		changed              bool
+	}{
+		{
+			"all before the conversation are one",
+			`{"role":"system","content":"a"},{"role":"system","content":""},{"role":"developer","content":[{"type":"text","text":"b"},{"type":"text","text":"c"}]},{"role":"user","content":"q"}`,
+			`{"role":"system","content":"a\n\nb\n\nc"},{"role":"user","content":"q"}`, false,
+		},
+		{"behind the user", `{"role":"user","content":"q"},` + system + `,` + system, `{"role":"user","content":[{"type":"text","text":"q"},` + reminder + `,` + reminder + `]}`, true},
+		{
+			"between two of the user", `{"role":"user","content":"q"},` + system + `,{"role":"user","content":"p"}`,
+			`{"role":"user","content":[{"type":"text","text":"q"},` + reminder + `]},{"role":"user","content":"p"}`, true,
+		},
+		{
+			"before the user", `{"role":"assistant","content":"h"},` + system + `,{"role":"user","content":"q"}`,
+			`{"role":"assistant","content":"h"},{"role":"user","content":[` + reminder + `,{"type":"text","text":"q"}]}`, true,
+		},
+		{"behind a result", call + `,` + system, call + `,{"role":"user","content":[` + reminder + `]}`, true},
+		{
+			"before the assistant", call + `,` + system + `,{"role":"assistant","content":"h"}`,
+			call + `,{"role":"user","content":[` + reminder + `]},{"role":"assistant","content":"h"}`, true,
+		},
+		{
+			"beside an empty message", `{"role":"assistant","content":"h"},` + system + `,{"role":"user","content":""}`,
+			`{"role":"assistant","content":"h"},{"role":"user","content":[` + reminder + `]}`, true,
+		},
+	} {
+		c := decode(t, `{"messages":[`+tc.messages+`]}`)
+		to := target(nil)
+		to.Capabilities.SystemTurns = new(false)
+		if got := messagesOf(encode(t, c, to)); got != tc.want {
+			t.Errorf("%s: messages %s\nbecome %s\nwant   %s", tc.name, tc.messages, got, tc.want)
+		}
+		want := ""
+		if tc.changed {
+			want = "param=messages.role;action=changed"
+		}
+		if got := string(c.Losses.AppendHeader(nil)); got != want {
+			t.Errorf("%s: losses = %q, want %q", tc.name, got, want)
+		}
+	}
+}
+
+func TestImagesAreOfTheTypeThatTheyAre(t *testing.T) {
+	for _, tc := range []struct{ claimed, data, want string }{
+		{"image/jpg", "AAAA", `{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,AAAA"}}`},
+		{"image/png", "/9j/4AAQ", `{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,/9j/4AAQ"}}`},
+		{"image/png", "JVBERi0x", `{"type":"file","file":{"filename":"document.pdf","file_data":"data:application/pdf;base64,JVBERi0x"}}`},
+	} {
+		c := said(func(c *translate.Conversation) {
+			c.BeginTurn(translate.User, 0, false)
+			b := picture(tc.data)
+			b.Source.MediaType = translate.Text(tc.claimed)
+			c.Add(b)
+		})
+		want := `{"role":"user","content":[` + tc.want + `]}`
+		if got := messagesOf(encode(t, c, target(nil))); got != want {
+			t.Errorf("%s %s becomes %s, want %s", tc.claimed, tc.data, got, want)
+		}
+	}
+}
+
+func TestCallsOfOtherModelsInTheCurrentLoopPassGooglesCheck(t *testing.T) {
+	signed := string(translate.AppendSignedCallID(nil, translate.Text("b"), translate.Text("sig")))
+	c := said(func(c *translate.Conversation) {
+		for i, ids := range [][]string{{"old"}, {"a1", "a2"}, {signed, "b2"}} {
+			c.BeginTurn(translate.Assistant, i, false)
+			for _, id := range ids {
+				c.Add(toolCall(id, "f", `{}`))
+			}
+			c.BeginTurn(translate.User, i, false)
+			for _, id := range ids {
+				c.Add(result(id))
+			}
+			if i == 0 {
+				c.Add(text("go on"))
+			}
+		}
+	})
+	got := map[string]string{}
+	messages := rawjson.Parse([]byte(encode(t, c, target(func(q *translate.Quirks) { q.ThoughtSignatures = true })))).Get("messages")
+	for m := messages.Elements(); m.Next(); {
+		for call := m.Value.Get("tool_calls").Elements(); call.Next(); {
+			got[call.Value.Get("id").Text().String()] = thoughtSignature(call.Value.Get("extra_content")).String()
+		}
+	}
+	want := map[string]string{"old": "", "a1": noSignature, "a2": "", "b": "sig", "b2": ""}
+	if !maps.Equal(got, want) {
+		t.Errorf("signatures = %v, want %v", got, want)
+	}
+}
+
+// A body of many small thoughts would otherwise take the square of its size.
+func TestThoughtsTakeMemoryByTheirLength(t *testing.T) {
+	body := []byte(`{"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":[` +
+		strings.Repeat(`{"text":"a"},`, 20_000) + `{"text":"b"}]},{"type":"text","text":"c"}]}]}`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	c := new(translate.Conversation)
+	c.Reset(translate.Chat)
+	if e := DecodeRequest(c, body); e != nil {
+		t.Fatal(e)
+	}
+	runtime.ReadMemStats(&after)
+	if got, most := after.TotalAlloc-before.TotalAlloc, 20*uint64(len(body)); got > most {
+		t.Errorf("%d bytes take %d bytes of memory, want at most %d", len(body), got, most)
+	}
+	if got := c.Blocks[0].Text; len(got) != 20_001 {
+		t.Errorf("the thought has %d bytes, want 20001", len(got))
 	}
 }

@@ -65,7 +65,7 @@ func (w *requestWriter) writeReturned(result *translate.Block) {
 	for i := range parts {
 		images = images || parts[i].Kind == translate.KindImage
 	}
-	if images && w.t.Quirks.ToolImages || w.marks(result) && len(parts) > 0 {
+	if images && w.t.Quirks.ToolImages || w.parts && len(parts) > 0 {
 		w.writeReturnedParts(result, parts)
 		return
 	}
@@ -147,14 +147,17 @@ func (w *requestWriter) writeReturnedParts(result *translate.Block, parts []tran
 	w.endParts()
 }
 
-// showAside writes a message of the user with what tools returned beside text.
+// showAside writes a message of the user with what tools returned beside text, and
+// the instructions that wait for one.
 func (w *requestWriter) showAside() {
-	if len(w.aside) == 0 {
+	if len(w.aside)+len(w.notes) == 0 {
 		return
 	}
 	w.begin("user")
 	w.dst = append(w.dst, `,"content":[`...)
 	w.writeAside()
+	w.writeNotes(w.notes)
+	w.notes = w.notes[:0]
 	w.endParts()
 	w.end()
 }
@@ -188,8 +191,9 @@ func (w *requestWriter) unreachable(b *translate.Block) string {
 
 // writeAttachment writes an image or document as a part, and a comma.
 func (w *requestWriter) writeAttachment(b *translate.Block) {
-	switch s := &b.Source; {
-	case b.Kind == translate.KindImage:
+	source := b.Source.Sniff()
+	switch s := &source; {
+	case b.Kind == translate.KindImage && !s.IsPDF():
 		w.dst = append(w.dst, `{"type":"image_url","image_url":{"url":"`...)
 		if s.Base64 != nil {
 			w.dst = s.AppendDataURL(w.dst, "image/png")

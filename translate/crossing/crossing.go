@@ -5,7 +5,6 @@
 package crossing
 
 import (
-	"bytes"
 	"sync"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
@@ -20,16 +19,17 @@ type codec struct {
 	encodeRequest func(dst []byte, c *translate.Conversation, t *translate.Target) ([]byte, *translate.Error)
 	newDecoder    func(a *translate.Assembler) translate.AnswerDecoder
 	newEncoder    func(asked *translate.Asked) translate.AnswerEncoder
+	cleaned       func(dst, body []byte) (out []byte, changed bool)
 }
 
 func codecOf(p translate.Protocol) codec {
 	switch p {
 	case translate.Responses:
-		return codec{responses.DecodeRequest, responses.EncodeRequest, responses.NewDecoder, responses.NewEncoder}
+		return codec{responses.DecodeRequest, responses.EncodeRequest, responses.NewDecoder, responses.NewEncoder, responses.Cleaned}
 	case translate.Messages:
-		return codec{messages.DecodeRequest, messages.EncodeRequest, messages.NewDecoder, messages.NewEncoder}
+		return codec{messages.DecodeRequest, messages.EncodeRequest, messages.NewDecoder, messages.NewEncoder, messages.Cleaned}
 	}
-	return codec{chat.DecodeRequest, chat.EncodeRequest, chat.NewDecoder, chat.NewEncoder}
+	return codec{chat.DecodeRequest, chat.EncodeRequest, chat.NewDecoder, chat.NewEncoder, chat.Cleaned}
 }
 
 // Request is a translated request.
@@ -70,12 +70,16 @@ func Translate(dst []byte, from translate.Protocol, body []byte, t *translate.Ta
 }
 
 // Answer appends a whole answer of the upstream's protocol, which has passed
-// [translate.CheckAnswer], as one for the client.
-func Answer(dst []byte, asked *translate.Asked, body []byte) []byte {
+// [translate.CheckAnswer], as one for the client. The error is that of an answer
+// which makes no sense nevertheless.
+func Answer(dst []byte, asked *translate.Asked, body []byte) ([]byte, *translate.Error) {
 	a := translate.NewAssembler(asked, codecOf(asked.Client).newEncoder(asked))
 	codecOf(asked.Upstream).newDecoder(a).Whole(body)
+	if e := a.Broken(); e != nil {
+		return nil, e
+	}
 	a.End(translate.ReadUsage(asked.Upstream, body))
-	return append(dst, a.Take()...)
+	return append(dst, a.Take()...), nil
 }
 
 // Stream translates an event stream while a [translate.Watcher] of the
@@ -92,11 +96,24 @@ func NewStream(asked *translate.Asked) *Stream {
 }
 
 // Event implements [translate.Tap].
-func (s *Stream) Event(name, data []byte) { s.decoder.Event(name, data) }
+func (s *Stream) Event(name, data []byte) {
+	if s.Broken() == nil {
+		s.decoder.Event(name, data)
+	}
+}
+
+// Begun reports whether the answer has shown the client anything of what the model
+// says.
+func (s *Stream) Begun() bool { return s.assembler.Begun() }
 
 // Take returns what there is for the client: whole events, or nothing. It is
 // valid until the next call of another method.
 func (s *Stream) Take() []byte { return s.assembler.Take() }
+
+// Broken returns why the translation cannot go on although the upstream's stream
+// does, nil while it can: what it says makes no sense. Nothing more is translated
+// then, and Fail is to be called.
+func (s *Stream) Broken() *translate.Error { return s.assembler.Broken() }
 
 // End tells that the upstream's stream was whole.
 func (s *Stream) End(usage translate.Usage, known bool) { s.assembler.End(usage, known) }
@@ -105,19 +122,21 @@ func (s *Stream) End(usage translate.Usage, known bool) { s.assembler.End(usage,
 // protocol's error.
 func (s *Stream) Fail(e *translate.Error) { s.assembler.Fail(e) }
 
-// WithoutEnvelopes appends a request in the protocol of its upstream without the
-// reasoning of other vendors, which earlier answers brought in envelopes of this
-// gateway: made-up signatures, which the upstream would refuse the request for.
-// changed is false where there is none, and then nothing is appended.
-func WithoutEnvelopes(dst []byte, p translate.Protocol, body []byte) (out []byte, changed bool) {
-	if !bytes.Contains(body, []byte(translate.EnvelopeMark)) {
+// Cleaned appends a request in the protocol of its upstream without what only
+// this gateway understands. Answers of other vendors carried it to the client:
+// reasoning in envelopes, whose made-up signatures the upstream would refuse the
+// request for, and signatures in the ids of tool calls, with which they are longer
+// than it takes. changed is false where there is none, and then nothing is
+// appended.
+func Cleaned(dst []byte, p translate.Protocol, body []byte) (out []byte, changed bool) {
+	if !translate.Marked(body) {
 		return dst, false
 	}
-	switch p {
-	case translate.Messages:
-		return messages.WithoutEnvelopes(dst, body)
-	case translate.Responses:
-		return responses.WithoutEnvelopes(dst, body)
-	}
-	return dst, false
+	return codecOf(p).cleaned(dst, body)
+}
+
+// CannotThink reports whether a request of a client of p asks its own protocol's
+// upstream to think where the thoughts that this needs are another vendor's.
+func CannotThink(p translate.Protocol, body []byte) bool {
+	return p == translate.Messages && messages.CannotThink(body)
 }

@@ -18,9 +18,9 @@ type decoder struct {
 type reading struct {
 	index int
 	kind  translate.Kind // 0: it is passed over
-	// filled says of a tool call that it began with its input. Those deltas
-	// that follow in spite of it repeat the same.
-	filled bool
+	// input is what a tool call began with, as the inside of a string. Deltas
+	// that follow in spite of it take its place: mostly they say the same.
+	input []byte
 	// thought and signature are what a thinking block has got.
 	thought, signature []byte
 }
@@ -37,7 +37,7 @@ func (d *decoder) Whole(body []byte) {
 // already have content, where a call of code that the vendor runs is continued.
 func (d *decoder) message(v translate.Value) {
 	var model translate.Text
-	var content, reason, sequence translate.Value
+	var content, reason, sequence, details translate.Value
 	for m := v.Members(); m.Next(); {
 		switch string(m.Name) {
 		case "model":
@@ -48,6 +48,8 @@ func (d *decoder) message(v translate.Value) {
 			reason = m.Value
 		case "stop_sequence":
 			sequence = m.Value
+		case "stop_details":
+			details = m.Value
 		}
 	}
 	d.a.Start(model, 0)
@@ -55,12 +57,15 @@ func (d *decoder) message(v translate.Value) {
 		d.open(e.Index, e.Value)
 		d.close(e.Index)
 	}
-	d.stop(reason, sequence)
+	d.stop(reason, sequence, details)
 }
 
 // open begins a block with what it has already: all of it, in a whole answer.
 func (d *decoder) open(index int, raw translate.Value) {
 	d.close(index) // it cannot be the same one any more
+	if !d.a.Room(len(d.blocks)) {
+		return
+	}
 	d.last = index
 	d.blocks = append(d.blocks, reading{index: index})
 	r := &d.blocks[len(d.blocks)-1]
@@ -87,8 +92,7 @@ func (d *decoder) open(index int, raw translate.Value) {
 		r.kind = translate.KindToolCall
 		d.a.Open(index, translate.Head{Kind: r.kind, ID: b.id, Name: b.name})
 		if b.input.IsObject() && !b.input.IsEmpty() {
-			r.filled = true
-			d.a.Delta(index, rawjson.AppendEscaped(nil, b.input))
+			r.input = rawjson.AppendEscaped(nil, b.input)
 		}
 	case "fallback":
 		// Only tells that another model goes on.
@@ -116,12 +120,20 @@ func (d *decoder) think(r *reading, text translate.Text) {
 	d.a.Delta(r.index, text)
 }
 
+// fill passes on the input that a tool call began with, once it is known that no
+// other comes.
+func (d *decoder) fill(r *reading) {
+	d.a.Delta(r.index, r.input)
+	r.input = nil
+}
+
 // close ends a block.
 func (d *decoder) close(index int) {
 	r := d.reading(index)
 	if r == nil {
 		return
 	}
+	d.fill(r)
 	if r.kind == translate.KindThinking && (len(r.thought) > 0 || len(r.signature) > 0) {
 		// The block as the vendor wants it back.
 		seal := append([]byte(nil), `{"type":"thinking","thinking":"`...)
@@ -158,7 +170,7 @@ func (d *decoder) cite(index int, raw translate.Value) {
 }
 
 // stop tells why the model stopped, once it is known.
-func (d *decoder) stop(reason, sequence translate.Value) {
+func (d *decoder) stop(reason, sequence, details translate.Value) {
 	if !reason.IsString() {
 		return
 	}
@@ -172,6 +184,7 @@ func (d *decoder) stop(reason, sequence translate.Value) {
 	case "tool_use":
 		d.a.Stop(translate.StopTool, nil)
 	case "refusal":
+		d.refuse(details.Get("explanation").Text())
 		d.a.Stop(translate.StopFilter, nil)
 	case "pause_turn":
 		d.a.Lose("stop_reason", translate.Changed, "the model would go on if it were asked to")
@@ -179,4 +192,16 @@ func (d *decoder) stop(reason, sequence translate.Value) {
 	default: // end_turn, compaction, and what is not known yet
 		d.a.Stop(translate.StopEnd, nil)
 	}
+}
+
+// refuse tells the words in which the vendor explains a refusal. They stand beside
+// the content, not in it.
+func (d *decoder) refuse(words translate.Text) {
+	if len(words) == 0 {
+		return
+	}
+	d.last++
+	d.a.Open(d.last, translate.Head{Kind: translate.KindRefusal})
+	d.a.Delta(d.last, words)
+	d.a.Close(d.last)
 }

@@ -120,6 +120,16 @@ func TestStreamsAreRead(t *testing.T) {
 			"start claude\n0 call t f\n0 + {\\\"a\\\":\\\"b\\\"}\n0 end\nstop tool", "",
 		},
 		{
+			"a call that begins with its input, and tells another one",
+			[]string{start(""), begin(0, `{"type":"tool_use","id":"t","name":"f","input":{"new":1}}`), delta(0, "input_json_delta", "partial_json", ""), delta(0, "input_json_delta", "partial_json", `{\"a\":1}`), end(0)},
+			"start claude\n0 call t f\n0 + {\\\"a\\\":1}\n0 end\nstop tool", "",
+		},
+		{
+			"a call that begins with its input, and does not end",
+			[]string{start(""), begin(0, `{"type":"tool_use","id":"t","name":"f","input":{"a":1}}`), stopped("tool_use"), over},
+			"start claude\n0 call t f\n0 + {\\\"a\\\":1}\n0 end\nstop tool", "",
+		},
+		{
 			"a message that begins filled",
 			[]string{`{"type":"message_start","message":{"model":"claude","content":[{"type":"tool_use","id":"t","name":"f","input":{"a":1}}],"stop_reason":"tool_use"}}`, over},
 			"start claude\n0 call t f\n0 + {\\\"a\\\":1}\n0 end\nstop tool", "",

@@ -96,13 +96,8 @@ func (r *request) readContentBlock(index, part int, raw translate.Value) *transl
 		r.readThought(b, b.data)
 	case "compaction":
 		r.readCompaction(b)
-	case "tool_addition":
-		// A tool that "tools" has is offered from the beginning.
-		if definition := b.tool.Get("definition"); definition.IsObject() {
-			r.addTool(len(c.Tools), definition)
-		}
-	case "tool_removal":
-		c.Losses.Add("messages.content.tool_removal", translate.Dropped, "tools are offered all the time")
+	case "tool_addition", "tool_removal":
+		return r.readToolChange(b)
 	default:
 		if !r.readShared(toTurn, b) {
 			c.Add(b.foreign())

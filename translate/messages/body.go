@@ -14,7 +14,7 @@ type body struct {
 
 	dst   []byte
 	marks marks
-	names []translate.Text // of the tools that have been written
+	names translate.TextIndex // of the tools that have been written
 	// searches says that one of the tools is the vendor's search of the web.
 	searches bool
 	// err is the first thing that cannot be written.
@@ -49,10 +49,10 @@ func (w *body) release() {
 	if cap(w.pieces) > maxReused {
 		return
 	}
-	clear(w.names)
+	w.names.Reset()
 	p := w.plan
 	p.c, p.t = nil, nil
-	*w = body{plan: p, names: w.names[:0]}
+	*w = body{plan: p, names: w.names}
 	bodies.Put(w)
 }
 

@@ -22,7 +22,7 @@ func (w *body) piece(p *piece) {
 	case translate.KindImage, translate.KindDocument:
 		w.file(b, p.block)
 	case translate.KindToolCall:
-		w.call(b, p.again)
+		w.call(b, p.block)
 	case translate.KindToolResult:
 		w.result(b, p)
 	default:
@@ -32,13 +32,6 @@ func (w *body) piece(p *piece) {
 	w.raw("}")
 }
 
-// Claude knows this tag as what tells it something that is not the user's own
-// words.
-const (
-	quoteStart = `<system-reminder>\n`
-	quoteEnd   = `\n</system-reminder>`
-)
-
 // words begins a text block.
 func (w *body) words(text translate.Text, p *piece) {
 	if p.trimmed {
@@ -46,35 +39,35 @@ func (w *body) words(text translate.Text, p *piece) {
 	}
 	w.raw(`{"type":"text","text":"`)
 	if p.quoted {
-		w.raw(quoteStart)
+		w.raw(translate.ReminderStart)
 	}
 	w.dst = append(w.dst, text...)
 	if p.quoted {
-		w.raw(quoteEnd)
+		w.raw(translate.ReminderEnd)
 	}
 	w.raw(`"`)
 }
 
 // callID writes the id of a tool call. Those that have come before get a number,
 // as each may be there only once.
-func (w *body) callID(id translate.Text, again int) {
+func (w *body) callID(id translate.Text, block int) {
 	w.raw(`"`)
 	if w.t.Quirks.OwnCallIDs {
 		w.dst = translate.AppendOwnCallID(w.dst, id)
 	} else {
 		w.dst = translate.AppendCallID(w.dst, id)
 	}
-	if again > 0 {
+	if n := w.c.Repeats(block); n > 0 {
 		w.raw("_")
-		w.dst = strconv.AppendInt(w.dst, int64(again), 10)
+		w.dst = strconv.AppendInt(w.dst, int64(n), 10)
 	}
 	w.raw(`"`)
 }
 
 // call begins a tool_use block.
-func (w *body) call(b *translate.Block, again int) {
+func (w *body) call(b *translate.Block, block int) {
 	w.raw(`{"type":"tool_use","id":`)
-	w.callID(b.ID, again)
+	w.callID(b.ID, block)
 	w.raw(`,"name":`)
 	w.text(w.c.SentName(translate.Messages, b.Namespace, b.Name))
 	w.raw(`,"input":`)
@@ -108,7 +101,7 @@ func (w *body) input(b *translate.Block) {
 // result begins a tool_result block.
 func (w *body) result(b *translate.Block, p *piece) {
 	w.raw(`{"type":"tool_result","tool_use_id":`)
-	w.callID(b.ID, p.again)
+	w.callID(b.ID, p.block)
 	if b.Failed {
 		w.raw(`,"is_error":true`)
 	}
@@ -151,19 +144,22 @@ func (w *body) part(b *translate.Block, owner int) {
 		w.raw(`{"type":"tool_reference","tool_name":`)
 		w.text(w.c.SentName(translate.Messages, nil, b.Name))
 	default:
-		w.refuse(translate.Refuse(w.at(owner), b.Type.String()+" has no counterpart in Messages"))
+		w.refuseBlock(owner, b.Type.String()+" has no counterpart in Messages")
 	}
 	w.raw("}")
 }
 
-// at names the message of a block.
-func (w *body) at(block int) string {
+// refuseBlock notes that a block cannot be written, or a part of it, and names its
+// message.
+func (w *body) refuseBlock(block int, reason string) {
+	if w.err != nil {
+		return
+	}
 	for _, t := range w.c.Turns {
 		if t.From <= block && block < t.To {
-			return w.c.At(t.Index, -1)
+			w.refuse(translate.Refuse(w.c.At(t.Index, -1), reason))
 		}
 	}
-	return w.c.Param(translate.SettingTurns)
 }
 
 // file begins an image or document block.
@@ -185,10 +181,10 @@ func (w *body) file(b *translate.Block, owner int) {
 		w.raw("}")
 		return
 	case source.FileID != nil:
-		w.refuse(translate.Refuse(w.at(owner), "a file id is known only to the provider that it comes from; send the file itself"))
+		w.refuseBlock(owner, "a file id is known only to the provider that it comes from; send the file itself")
 		return
 	default:
-		w.refuse(translate.Refuse(w.at(owner), "Messages takes JPEG, PNG, GIF and WebP images, and PDF and text files"))
+		w.refuseBlock(owner, "Messages takes JPEG, PNG, GIF and WebP images, and PDF and text files")
 		return
 	}
 	w.raw("}")
@@ -204,7 +200,7 @@ func (w *body) address(b *translate.Block, owner int) {
 		url = w.c.OwnString(url.String()) // many write \/ for /
 	}
 	if !bytes.HasPrefix(url, []byte("https://")) {
-		w.refuse(translate.Refuse(w.at(owner), "Messages only takes https: URLs, and data: URLs in base64"))
+		w.refuseBlock(owner, "Messages only takes https: URLs, and data: URLs in base64")
 	}
 	if b.Kind == translate.KindDocument {
 		w.raw(`{"type":"document","source":{"type":"url","url":`)

@@ -54,7 +54,7 @@ func (r *request) readDocument(add adder, b *block) bool {
 // title and context.
 func (r *request) readParts(add adder, b *block, content translate.Value) bool {
 	cache := cacheOf(b.cache)
-	if head := r.joined(b.title, b.context); len(head) > 0 {
+	if head := appendLine(appendLine(nil, b.title), b.context); len(head) > 0 {
 		add(r.c, translate.Block{Kind: translate.KindText, Text: head})
 	}
 	if text := content.Text(); len(text) > 0 {
@@ -74,22 +74,19 @@ func (r *request) readSearchResult(add adder, b *block) {
 	if b.citations.Get("enabled").IsTrue() {
 		r.c.Losses.Add("messages.content.citations", translate.Dropped, noCitations)
 	}
-	text := r.joined(b.title, b.source.Text())
+	text := appendLine(appendLine(nil, b.title), b.source.Text())
 	for e := b.content.Elements(); e.Next(); {
-		text = r.joined(text, e.Value.Get("text").Text())
+		text = appendLine(text, e.Value.Get("text").Text())
 	}
 	if len(text) > 0 {
 		add(r.c, translate.Block{Kind: translate.KindText, Text: text, Cache: cacheOf(b.cache)})
 	}
 }
 
-// joined is two texts with a line break between them.
-func (r *request) joined(a, b translate.Text) translate.Text {
-	switch {
-	case len(a) == 0:
-		return b
-	case len(b) == 0:
-		return a
+// appendLine appends a text that says something to others, behind a line break.
+func appendLine(all, line translate.Text) translate.Text {
+	if len(all) > 0 && len(line) > 0 {
+		all = append(all, `\n`...)
 	}
-	return translate.Text(r.c.Own(a, []byte(`\n`), b))
+	return append(all, line...)
 }

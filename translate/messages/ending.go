@@ -36,7 +36,7 @@ func (n *ending) note(e *translate.Event) {
 // appendCitation appends a citation of something on the web, the only kind that
 // all protocols have; it returns false for any other. In place of what Anthropic
 // wants back with its own citations it has an envelope, by which
-// [WithoutEnvelopes] knows it.
+// [Cleaned] knows it.
 func (n *ending) appendCitation(dst []byte, c *translate.Citation) ([]byte, bool) {
 	if len(c.URL) == 0 {
 		n.asked.Losses.Add("citations", translate.Dropped, "Messages can only cite what is on the web")

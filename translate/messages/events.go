@@ -42,7 +42,10 @@ func (d *decoder) Event(name, data []byte) {
 		d.started = true
 		d.message(message)
 	case "message_delta":
-		d.stop(part.Get("stop_reason"), part.Get("stop_sequence"))
+		for i := range d.blocks { // those that nobody ends
+			d.fill(&d.blocks[i])
+		}
+		d.stop(part.Get("stop_reason"), part.Get("stop_sequence"), part.Get("stop_details"))
 	}
 }
 
@@ -52,8 +55,9 @@ func (d *decoder) Event(name, data []byte) {
 func (d *decoder) restart() {
 	for len(d.blocks) > 0 {
 		r := &d.blocks[0]
+		d.fill(r)
 		if r.kind == translate.KindToolCall && !d.a.Whole(r.index) {
-			d.a.Fail(&translate.Error{Status: 502, Message: "the upstream began its answer anew within a tool call"})
+			d.a.Break(&translate.Error{Status: 502, Message: "the upstream began its answer anew within a tool call"})
 			return
 		}
 		d.close(r.index)
@@ -98,8 +102,8 @@ func (d *decoder) delta(index int, v translate.Value) {
 			d.think(r, text)
 		}
 	case "input_json_delta":
-		if r.kind == translate.KindToolCall && !r.filled {
-			d.a.Delta(index, text)
+		if r.kind == translate.KindToolCall && len(text) > 0 {
+			d.input(r, text)
 		}
 	case "signature_delta":
 		if r.kind == translate.KindThinking {
@@ -112,6 +116,15 @@ func (d *decoder) delta(index int, v translate.Value) {
 	}
 }
 
+// input adds to the input of a tool call.
+func (d *decoder) input(r *reading, text translate.Text) {
+	if len(r.input) > 0 && string(text) == "{}" {
+		return // says nothing that would be newer
+	}
+	r.input = nil
+	d.a.Delta(r.index, text)
+}
+
 // announce begins a block whose beginning was left out, as far as a delta tells
 // what it is.
 func (d *decoder) announce(index int, delta string) *reading {
@@ -122,6 +135,9 @@ func (d *decoder) announce(index int, delta string) *reading {
 	case "thinking_delta":
 		r.kind = translate.KindThinking
 	default:
+		return nil
+	}
+	if !d.a.Room(len(d.blocks)) {
 		return nil
 	}
 	d.last = index

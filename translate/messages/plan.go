@@ -1,10 +1,6 @@
 package messages
 
-import (
-	"bytes"
-
-	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
-)
+import "github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 
 // plan is how the turns of a conversation become messages, whose laws are:
 //
@@ -25,7 +21,6 @@ type plan struct {
 	messages []message
 	pieces   []piece // those of all messages, in order
 	waiting  []piece // texts of System turns whose place is not known yet
-	calls    []int   // the blocks that are tool calls
 }
 
 // message is pieces[from:to] of a plan.
@@ -42,8 +37,6 @@ type piece struct {
 	quoted bool
 	// trimmed says that white space at its end goes.
 	trimmed bool
-	// again counts how many calls before it have the same id.
-	again int
 }
 
 // filler is a piece that says nothing, where something has to be said.
@@ -78,7 +71,7 @@ func (p *plan) make(c *translate.Conversation, t *translate.Target) *translate.E
 
 func (p *plan) reset() {
 	p.system, p.messages, p.pieces = p.system[:0], p.messages[:0], p.pieces[:0]
-	p.waiting, p.calls = p.waiting[:0], p.calls[:0]
+	p.waiting = p.waiting[:0]
 }
 
 // turn plans the blocks of a turn.
@@ -154,22 +147,7 @@ func (p *plan) returns(b *translate.Block) bool {
 func (p *plan) add(role translate.Role, next piece) {
 	p.settle(role)
 	p.begin(role)
-	if p.c.Blocks[next.block].Kind == translate.KindToolCall {
-		next.again = p.count(next.block)
-	}
 	p.append(next)
-}
-
-// count adds a tool call and returns how many before it have its id.
-func (p *plan) count(call int) int {
-	again := 0
-	for _, i := range p.calls {
-		if bytes.Equal(p.c.Blocks[i].ID, p.c.Blocks[call].ID) {
-			again++
-		}
-	}
-	p.calls = append(p.calls, call)
-	return again
 }
 
 // append adds a piece to the last message.
@@ -231,8 +209,7 @@ func (p *plan) answer() {
 		if p.last() == translate.Assistant {
 			p.messages = append(p.messages, message{role: translate.User, from: to, to: to})
 		}
-		call := p.pieces[i]
-		p.append(piece{block: p.c.Partner(call.block), again: call.again})
+		p.append(piece{block: p.c.Partner(p.pieces[i].block)})
 	}
 }
 

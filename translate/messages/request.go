@@ -14,6 +14,12 @@ type request struct {
 	thinking, outputConfig, oldFormat translate.Value
 
 	block block // that is being read
+
+	searched bool // for lastUser
+	lastUser int  // index of the user's last message, -1 if there is none
+
+	known   translate.TextIndex // tools by name, once one comes in later
+	indexed int                 // how many of the tools it has
 }
 
 // DecodeRequest reads a request, which strictjson has checked, into c. The error
@@ -34,10 +40,12 @@ func DecodeRequest(c *translate.Conversation, body []byte) *translate.Error {
 	}
 	r.readThinking()
 	r.readOutputConfig()
+	if e := r.readTools(); e != nil {
+		return e
+	}
 	if e := r.readMessages(); e != nil {
 		return e
 	}
-	r.readTools()
 	return r.readChoice()
 }
 
@@ -126,8 +134,13 @@ func (r *request) readThinking() {
 			}
 		}
 	}
-	if c.Thinking.Mode != translate.ThinkingBudget {
+	switch {
+	case c.Thinking.Mode != translate.ThinkingBudget:
 		c.Thinking.Budget = 0
+	case c.Thinking.Show == translate.Unset:
+		// Models that think on a budget show it unless they are told not to,
+		// those that decide themselves how much do not.
+		c.Thinking.Show = translate.On
 	}
 }
 

@@ -2,6 +2,7 @@ package messages
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -197,6 +198,8 @@ func TestThinkingIsRead(t *testing.T) {
 	}{
 		{`{"type":"adaptive"}`, translate.Thinking{Mode: translate.ThinkingAdaptive}, ""},
 		{`{"type":"adaptive","display":"summarized"}`, translate.Thinking{Mode: translate.ThinkingAdaptive, Show: translate.On}, ""},
+		{`{"type":"enabled","budget_tokens":2048}`, translate.Thinking{Mode: translate.ThinkingBudget, Budget: 2048, Show: translate.On}, ""},
+		{`{"type":"enabled","budget_tokens":2048,"display":"omitted"}`, translate.Thinking{Mode: translate.ThinkingBudget, Budget: 2048, Show: translate.Off}, ""},
 		{`{"type":"disabled"}`, translate.Thinking{Mode: translate.ThinkingOff}, ""},
 		{`{"type":"between_tools"}`, translate.Thinking{Mode: translate.ThinkingAdaptive}, "thinking"},
 		{`null`, translate.Thinking{}, ""},
@@ -257,8 +260,29 @@ func TestToolsDefinedInTheConversationAreTools(t *testing.T) {
 	for _, tool := range c.Tools {
 		names = append(names, string(tool.Name))
 	}
-	if got := strings.Join(names, " "); got != "g f" {
-		t.Errorf("tools = %q, want g f", got)
+	if got := strings.Join(names, " "); got != "f g" {
+		t.Errorf("tools = %q, want f g: those of the beginning first, for the prompt cache", got)
+	}
+}
+
+func TestAToolThatIsAddedAgainIsTheSame(t *testing.T) {
+	addition := func(name, description string) string {
+		return `{"type":"tool_addition","tool":{"type":"tool_definition","definition":{"name":"` + name + `","description":"` + description + `"}}}`
+	}
+	c := decoded(t, `{"messages":[{"role":"user","content":"hi"},
+		{"role":"system","content":[`+addition("b", "1")+`,`+addition("c", "2")+`]},
+		{"role":"system","content":[{"type":"tool_removal","tool":{"type":"tool_reference","name":"b"}}]},
+		{"role":"system","clear_at":"next_user_message","content":[{"type":"text","text":"gone"},`+addition("b", "3")+`,`+addition("d", "4")+`,`+addition("a", "5")+`]},
+		{"role":"user","content":"ho"}],"tools":[{"name":"a"}]}`)
+	var tools []string
+	for _, tool := range c.Tools {
+		tools = append(tools, string(tool.Name)+string(tool.Description))
+	}
+	if got, want := strings.Join(tools, " "), "a5 b3 c2 d4"; got != want {
+		t.Errorf("tools = %q, want %q", got, want)
+	}
+	if got, want := turns(c), "user 0: text(hi)\nsystem 1:\nsystem 2:\nuser 4: text(ho)"; got != want {
+		t.Errorf("turns =\n%s, want\n%s", got, want)
 	}
 }
 
@@ -314,5 +338,21 @@ func TestLossesOfARequestAreNamed(t *testing.T) {
 		if got := params(decoded(t, tc.body).Losses); got != tc.want {
 			t.Errorf("losses of %s = %q, want %q", tc.body, got, tc.want)
 		}
+	}
+}
+
+// A body of many small results would otherwise take the square of its size.
+func TestSearchResultsTakeMemoryByTheirLength(t *testing.T) {
+	body := []byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"search_result","title":"t","source":"s","content":[` +
+		strings.Repeat(`{"type":"text","text":"a"},`, 10_000) + `{"type":"text","text":""}]}]}]}`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	c := decoded(t, string(body))
+	runtime.ReadMemStats(&after)
+	if got, most := after.TotalAlloc-before.TotalAlloc, 20*uint64(len(body)); got > most {
+		t.Errorf("%d bytes take %d bytes of memory, want at most %d", len(body), got, most)
+	}
+	if got, want := string(c.Blocks[0].Text), `t\ns`+strings.Repeat(`\na`, 10_000); got != want {
+		t.Errorf("the text is %.40q... of %d bytes, want %.40q... of %d", got, len(got), want, len(want))
 	}
 }

@@ -21,8 +21,8 @@ func (w *body) tools() {
 			c.Lose(translate.SettingToolChoice, translate.Changed, "tools that may not be called are not sent")
 		}
 	}
-	stubs := len(w.names) == 0 && w.stubs()
-	if len(w.names) > 0 {
+	stubs := w.names.Len() == 0 && w.stubs()
+	if w.names.Len() > 0 {
 		w.raw("]")
 	}
 	w.choice(stubs)
@@ -45,7 +45,7 @@ func (w *body) offers(tool *translate.Tool) bool {
 // hosts reports whether the provider can run a tool that another vendor runs:
 // only a search of the web means the same everywhere.
 func (w *body) hosts(tool *translate.Tool) bool {
-	return bytes.HasPrefix(tool.Type, searchTool) && w.searchable()
+	return bytes.HasPrefix(tool.Type, searchTool) && w.searchable() && !tool.Offline()
 }
 
 // searchable reports whether the provider searches the web. Those that merely
@@ -67,27 +67,17 @@ func toolParam(c *translate.Conversation, tool *translate.Tool) string {
 // begin begins a tool of that name, with what separates it from the one before.
 // It returns false if there is such a tool already.
 func (w *body) begin(name translate.Text) bool {
-	if w.has(name) {
+	n := w.names.Len()
+	switch {
+	case w.names.Add(name, n) != n:
 		return false
-	}
-	if len(w.names) == 0 {
+	case n == 0:
 		w.raw(`,"tools":[{"name":`)
-	} else {
+	default:
 		w.raw(`,{"name":`)
 	}
-	w.names = append(w.names, name)
 	w.text(name)
 	return true
-}
-
-// has reports whether a tool of that name has been written.
-func (w *body) has(name translate.Text) bool {
-	for _, known := range w.names {
-		if bytes.Equal(known, name) {
-			return true
-		}
-	}
-	return false
 }
 
 func (w *body) tool(tool *translate.Tool) {
@@ -146,13 +136,16 @@ func (w *body) custom(tool *translate.Tool) {
 // stubs writes the tools that were called before, for a request without any:
 // without them what happened would be refused. They cannot be called any more.
 func (w *body) stubs() bool {
-	for _, call := range w.calls {
-		b := &w.c.Blocks[call]
+	for i := range w.pieces {
+		if w.kind(i) != translate.KindToolCall {
+			continue
+		}
+		b := &w.c.Blocks[w.pieces[i].block]
 		if w.begin(w.c.SentName(translate.Messages, b.Namespace, b.Name)) {
 			w.raw(`,"input_schema":{"type":"object","properties":{}}}`)
 		}
 	}
-	return len(w.names) > 0
+	return w.names.Len() > 0
 }
 
 // choice writes "tool_choice".
@@ -161,13 +154,13 @@ func (w *body) choice(stubs bool) {
 	choice := &c.ToolChoice
 	forced := len(c.Tools) > 0 && choice.Mode == translate.ToolOne
 	switch {
-	case (stubs || len(w.names) == 0) && len(c.Tools) > 0 && (choice.Mode == translate.ToolAny || choice.Allowed != nil):
+	case (stubs || w.names.Len() == 0) && len(c.Tools) > 0 && (choice.Mode == translate.ToolAny || choice.Allowed != nil):
 		w.refuse(translate.Refuse(c.Param(translate.SettingToolChoice), "none of the tools that may be called is sent"))
 		return
 	case stubs && !forced:
 		w.raw(`,"tool_choice":{"type":"none"}`)
 		return
-	case len(w.names) == 0 && !forced:
+	case w.names.Len() == 0 && !forced:
 		return // refused without tools, and of no meaning
 	}
 	switch choice.Mode {
@@ -200,7 +193,7 @@ func (w *body) chosen(stubs bool) translate.Text {
 	if len(choice.Type) == 0 {
 		name = w.c.SentName(translate.Messages, choice.Namespace, choice.Name)
 	}
-	known := w.has(name)
+	known := w.names.Find(name) >= 0
 	if len(choice.Type) > 0 {
 		known = w.searches && bytes.HasPrefix(choice.Type, name)
 	}

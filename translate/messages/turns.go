@@ -77,7 +77,7 @@ func (r *request) readMessage(index int, message translate.Value) *translate.Err
 		r.c.BeginTurn(translate.Assistant, index, false)
 	case "system":
 		if string(clearAt) == "next_user_message" && r.userAfter(index) {
-			return nil // it was for a turn that is over
+			return r.readToolChanges(content) // the rest was for a turn that is over
 		}
 		r.readTurnConfig(config)
 		r.c.BeginTurn(translate.System, index, false)
@@ -89,12 +89,15 @@ func (r *request) readMessage(index int, message translate.Value) *translate.Err
 
 // userAfter reports whether a message of the user follows on the one at index.
 func (r *request) userAfter(index int) bool {
-	for e := r.messages.Elements(); e.Next(); {
-		if e.Index > index && string(e.Value.Get("role").Text()) == "user" {
-			return true
+	if !r.searched {
+		r.searched, r.lastUser = true, -1
+		for e := r.messages.Elements(); e.Next(); {
+			if string(e.Value.Get("role").Text()) == "user" {
+				r.lastUser = e.Index
+			}
 		}
 	}
-	return false
+	return index < r.lastUser
 }
 
 // readTurnConfig reads the settings that a system message makes for one turn.

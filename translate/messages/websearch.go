@@ -29,10 +29,6 @@ func (w *body) search(tool *translate.Tool) {
 		case "user_location":
 			w.raw(`,"user_location":`)
 			w.dst = append(w.dst, m.Value...)
-		case "external_web_access":
-			if m.Value.IsFalse() {
-				w.c.Losses.Add(toolParam(w.c, tool)+".external_web_access", translate.Changed, "the search is not confined to what the vendor keeps")
-			}
 		}
 	}
 }

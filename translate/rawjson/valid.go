@@ -1,6 +1,7 @@
 package rawjson
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
@@ -18,6 +19,9 @@ func Valid(doc []byte) bool {
 
 // tooDeep comes first: gjson recurses.
 func tooDeep(doc []byte) bool {
+	if bytes.Count(doc, []byte{'{'})+bytes.Count(doc, []byte{'['}) <= maxDepth {
+		return false // as nearly all events of a stream, at a fraction of the time
+	}
 	depth := 0
 	for i := 0; i < len(doc); i++ {
 		switch doc[i] {
@@ -32,4 +36,46 @@ func tooDeep(doc []byte) bool {
 		}
 	}
 	return false
+}
+
+// Valid reports whether t is the inside of a JSON string in UTF-8.
+func (t Text) Valid() bool {
+	for i := 0; i < len(t); {
+		switch c := t[i]; {
+		case c < ' ' || c == '"':
+			return false
+		case c == '\\':
+			n := EscapeLen(t[i:])
+			if n == 0 {
+				return false
+			}
+			i += n
+		case c < utf8.RuneSelf:
+			i++
+		default:
+			r, size := utf8.DecodeRune(t[i:])
+			if r == utf8.RuneError && size == 1 {
+				return false
+			}
+			i += size
+		}
+	}
+	return true
+}
+
+// EscapeLen returns the length of the escape that text, the rest of the inside of
+// a JSON string, begins with: 0 if it is none.
+func EscapeLen(text []byte) int {
+	if len(text) < 2 || text[0] != '\\' {
+		return 0
+	}
+	switch text[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return len(`\n`)
+	case 'u':
+		if _, ok := hex4(text[2:]); ok {
+			return len(`\u0000`)
+		}
+	}
+	return 0
 }

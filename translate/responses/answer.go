@@ -180,6 +180,8 @@ func (d *decoder) find(index int64) *outputItem {
 // begin begins an item. An index may be used again, as by a proxy that counts
 // wrongly; then it means the new item.
 func (d *decoder) begin(index int64) *outputItem {
-	d.items = append(d.items, outputItem{index: index, key: len(d.items) * keysPerItem})
+	if n := len(d.items); n == 0 || d.a.Room(n) {
+		d.items = append(d.items, outputItem{index: index, key: n * keysPerItem})
+	}
 	return &d.items[len(d.items)-1]
 }

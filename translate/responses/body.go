@@ -90,11 +90,12 @@ func (w *body) settings() {
 }
 
 // reasoning writes how the model is to think, and "include". What it thought is
-// kept nowhere, so it has to come along, or the next request is without it.
+// kept nowhere, so it has to come along, or the next request is without it. A
+// summary is for clients that want to read along: OpenAI refuses it to
+// organisations that it has not verified.
 func (w *body) reasoning() {
 	c, caps := w.c, &w.t.Capabilities
-	shown := c.Thinking.Show == translate.On ||
-		c.Thinking.Show == translate.Unset && c.Thinking.Mode > translate.ThinkingOff
+	shown := c.Thinking.Show == translate.On && !w.t.Quirks.NoReasoningSummary
 	if c.Effort != translate.EffortUnset || shown {
 		w.raw(`,"reasoning":{`)
 		if c.Effort != translate.EffortUnset {

@@ -226,7 +226,12 @@ func TestSettingsAreWritten(t *testing.T) {
 		{"thoughts that are shown", func(c *translate.Conversation, _ *translate.Target) {
 			c.Effort, c.Thinking.Show = translate.EffortLow, translate.On
 		}, `,"reasoning":{"effort":"low","summary":"auto"},"include":["reasoning.encrypted_content"]`, ""},
-		{"thoughts that are shown unless told otherwise", func(c *translate.Conversation, _ *translate.Target) { c.Thinking.Mode = translate.ThinkingAdaptive }, `,"reasoning":{"summary":"auto"},"include":["reasoning.encrypted_content"]`, ""},
+		{"thoughts that nobody asked for", func(c *translate.Conversation, to *translate.Target) {
+			c.Thinking.Mode, to.Capabilities.Reasons = translate.ThinkingAdaptive, &yes
+		}, `,"include":["reasoning.encrypted_content"]`, ""},
+		{"thoughts that cannot be shown", func(c *translate.Conversation, to *translate.Target) {
+			c.Effort, c.Thinking.Show, to.Quirks.NoReasoningSummary = translate.EffortLow, translate.On, true
+		}, `,"reasoning":{"effort":"low"},"include":["reasoning.encrypted_content"]`, ""},
 		{"a model that reasons by itself", func(_ *translate.Conversation, to *translate.Target) { to.Capabilities.Reasons = &yes }, `,"include":["reasoning.encrypted_content"]`, ""},
 		{"a schema", func(c *translate.Conversation, _ *translate.Target) {
 			c.Format = translate.Format{Kind: translate.FormatSchema, Name: translate.Text("n"), Description: translate.Text("d"), Schema: value(`{"type":"object"}`), Strict: translate.On}

@@ -21,7 +21,7 @@ func (w *body) tools() *translate.Error {
 	n := 0
 	for i := range c.Tools {
 		t := &c.Tools[i]
-		if t.Kind == translate.HostedTool && !isSearch(t.Type) {
+		if t.Kind == translate.HostedTool && !w.hosts(t) {
 			if e := w.leaveOut(t); e != nil {
 				return e
 			}
@@ -50,6 +50,9 @@ func (w *body) tools() *translate.Error {
 	}
 	return nil
 }
+
+// hosts reports whether the provider runs a tool that another vendor runs.
+func (w *body) hosts(t *translate.Tool) bool { return w.t.Quirks.WebSearch && isSearch(t.Type) }
 
 // leaveOut drops a tool that only its own vendor can run, or refuses it.
 func (w *body) leaveOut(t *translate.Tool) *translate.Error {
@@ -94,11 +97,7 @@ func (w *body) tool(i int, t *translate.Tool) {
 		return
 	}
 	w.raw(`,"parameters":`)
-	if t.Schema.IsEmpty() {
-		w.raw(`{"type":"object","properties":{}}`)
-	} else {
-		w.dst = append(w.dst, t.Schema...)
-	}
+	w.dst = translate.AppendOpenAISchema(w.dst, t.Schema)
 	if !w.t.Quirks.NoStrict {
 		w.raw(`,"strict":`)
 		w.dst = strconv.AppendBool(w.dst, t.Strict == translate.On)

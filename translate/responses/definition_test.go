@@ -37,9 +37,20 @@ func TestToolsAreDefinedInFull(t *testing.T) {
 		c := chat()
 		say(c, translate.User, "a")
 		c.Tools = append(c.Tools, tc.tool)
-		if got := strings.Trim(gjson.Get(written(t, c, target()), "tools").Raw, "[]"); got != strings.Trim(tc.want, "[]") || losses(c) != tc.losses {
+		to := target()
+		to.Quirks.WebSearch = true
+		if got := strings.Trim(gjson.Get(written(t, c, to), "tools").Raw, "[]"); got != strings.Trim(tc.want, "[]") || losses(c) != tc.losses {
 			t.Errorf("%s:\n got %s (%s)\nwant %s (%s)", tc.name, got, losses(c), tc.want, tc.losses)
 		}
+	}
+}
+
+func TestOnlyProvidersThatSearchTheWebAreAskedTo(t *testing.T) {
+	c := chat()
+	say(c, translate.User, "a")
+	c.Tools = append(c.Tools, translate.Tool{Kind: translate.HostedTool, Type: translate.Text("web_search_20250305"), Index: 3})
+	if got, lost := gjson.Get(written(t, c, target()), "tools").Raw, losses(c); got != "" || lost != "param=tools[3];action=dropped" {
+		t.Errorf("tools = %s (%s), want none", got, lost)
 	}
 }
 
@@ -98,7 +109,9 @@ func TestToolChoiceIsFlat(t *testing.T) {
 		c := chat()
 		say(c, translate.User, "a")
 		c.Tools, c.ToolChoice = tc.tools, tc.choice
-		out, e := EncodeRequest(nil, c, target())
+		to := target()
+		to.Quirks.WebSearch = true
+		out, e := EncodeRequest(nil, c, to)
 		got := gjson.GetBytes(out, "tool_choice").Raw
 		if e != nil {
 			if got = refused; e.Param != "tool_choice" {

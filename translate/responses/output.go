@@ -35,17 +35,20 @@ type contentPart struct {
 	told, over bool
 }
 
-// keysPerItem is how many blocks an item may have. No message has more parts.
+// keysPerItem is how many keys there are for the blocks of an item, which are
+// fewer: see [translate.Assembler.Room].
 const keysPerItem = 1 << 16
 
 // part returns a part of a message, which nobody may have announced.
-func (it *outputItem) part(index int64) *contentPart {
+func (d *decoder) part(it *outputItem, index int64) *contentPart {
 	for i := len(it.parts) - 1; i >= 0; i-- {
 		if it.parts[i].index == index {
 			return &it.parts[i]
 		}
 	}
-	it.parts = append(it.parts, contentPart{index: index, key: it.key + len(it.parts)})
+	if n := len(it.parts); n == 0 || d.a.Room(n) {
+		it.parts = append(it.parts, contentPart{index: index, key: it.key + n})
+	}
 	return &it.parts[len(it.parts)-1]
 }
 
@@ -182,7 +185,7 @@ func (d *decoder) toolDone(it *outputItem, i *item) {
 
 func (d *decoder) messageDone(it *outputItem, i *item) {
 	for e := i.content.Elements(); e.Next(); {
-		d.contentDone(it, it.part(int64(e.Index)), e.Value)
+		d.contentDone(it, d.part(it, int64(e.Index)), e.Value)
 	}
 	d.finish(it)
 }
@@ -192,7 +195,7 @@ func (d *decoder) partDone(e *event) {
 	switch n, _ := e.part.Int(); string(e.content.Get("type").Text()) {
 	case "output_text", "refusal":
 		it := d.at(e)
-		d.contentDone(it, it.part(n), e.content)
+		d.contentDone(it, d.part(it, n), e.content)
 	}
 }
 

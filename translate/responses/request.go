@@ -12,8 +12,10 @@ type request struct {
 
 	instructions, input, tools, choice translate.Value
 
-	results bool // the last turn holds nothing but results of tools
-	item    item // that is being read
+	known     translate.TextIndex // places of tools, by fullName
+	results   bool                // the last turn holds nothing but results of tools
+	verbosity int                 // 1 + its place in the fields, 0 where there is none
+	item      item                // that is being read
 }
 
 // beforeInput is the index of the turn that stands in "instructions" and not in
@@ -150,8 +152,13 @@ func (r *request) readText(v translate.Value) *translate.Error {
 			if e := r.readFormat(m.Value); e != nil {
 				return e
 			}
+		case string(m.Name) == "verbosity" && r.verbosity > 0:
+			r.c.Fields[r.verbosity-1].Value = m.Value // the last one counts
 		default:
 			r.nested("text.", m)
+			if string(m.Name) == "verbosity" {
+				r.verbosity = len(r.c.Fields)
+			}
 		}
 	}
 	return nil

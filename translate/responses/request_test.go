@@ -257,6 +257,13 @@ func TestTheLastConfigurationCounts(t *testing.T) {
 	}
 }
 
+func TestTheLastVerbosityCounts(t *testing.T) {
+	c := decoded(t, `{"text":{"verbosity":"low"},"store":false,"input":[{"role":"user","content":"a"},{"type":"configuration_update","text":{"verbosity":"medium"}},{"type":"configuration_update","text":{"verbosity":"high"}}]}`)
+	if len(c.Fields) != 2 || c.Fields[0].Name != "text.verbosity" || string(c.Fields[0].Value) != `"high"` {
+		t.Errorf("Fields = %s, want text.verbosity once, the last one", c.Fields)
+	}
+}
+
 func TestCacheLifetimes(t *testing.T) {
 	for _, tc := range []struct {
 		breakpoint string

@@ -9,7 +9,7 @@ import (
 func (d *decoder) say(e *event, kind translate.Kind, text translate.Text, piece bool) {
 	it := d.at(e)
 	n, _ := e.part.Int()
-	p := it.part(n)
+	p := d.part(it, n)
 	if len(text) == 0 || it.over || p.over || p.told && !piece {
 		return
 	}
@@ -24,7 +24,7 @@ func (d *decoder) say(e *event, kind translate.Kind, text translate.Text, piece 
 func (d *decoder) cite(e *event) {
 	it := d.at(e)
 	n, _ := e.part.Int()
-	if p := it.part(n); p.told && !p.over && !it.over {
+	if p := d.part(it, n); p.told && !p.over && !it.over {
 		p.cited++
 		d.a.Cite(p.key, citationOf(e.annotation))
 	}

@@ -1,15 +1,10 @@
 package responses
 
 import (
-	"bytes"
 	"strconv"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
-
-// mostTools is how many tools a request may have: more than any model takes, and
-// little enough to look for one in all of them.
-const mostTools = 2048
 
 // readTools adds the tools of a list: that of the request, or one in its input,
 // by which tools come in later or are defined anew.
@@ -25,7 +20,7 @@ func (r *request) readTools(list translate.Value) *translate.Error {
 // readTool adds a tool, or all those of a namespace. A tool that is deferred is
 // offered like all others: elsewhere nobody could search for it.
 func (r *request) readTool(index int, namespace translate.Text, raw translate.Value) *translate.Error {
-	if len(r.c.Tools) == mostTools {
+	if len(r.c.Tools) == translate.MostTools {
 		return invalid("tools", "has too many")
 	}
 	t := translate.Tool{Index: index, Namespace: namespace, Raw: raw}
@@ -58,7 +53,7 @@ func (r *request) readTool(index int, namespace translate.Text, raw translate.Va
 			t.Format = nil // which is what it is anyway
 		}
 	case "namespace":
-		return r.readNamespace(index, t.Name, tools)
+		return r.readNamespace(index, &t, tools)
 	case "":
 		return invalid(toolParam(index)+".type", "is missing")
 	default:
@@ -69,34 +64,62 @@ func (r *request) readTool(index int, namespace translate.Text, raw translate.Va
 	if len(t.Name) == 0 {
 		return invalid(toolParam(index)+".name", "is missing")
 	}
-	if known := r.tool(t.Namespace, t.Name); known != nil {
-		*known = t
+	if at := r.known.Add(r.fullName(t.Namespace, t.Name), len(r.c.Tools)); at < len(r.c.Tools) {
+		r.c.Tools[at] = t
 		return nil
 	}
 	r.c.Tools = append(r.c.Tools, t)
 	return nil
 }
 
-func (r *request) readNamespace(index int, name translate.Text, tools translate.Value) *translate.Error {
+// mostRepeated is how long the description of a namespace may be to stand before
+// that of each of its tools, and not only of the first.
+const mostRepeated = 1 << 10
+
+// readNamespace adds the tools of a namespace. Nobody else has such, so what it is
+// for is told with its tools.
+func (r *request) readNamespace(index int, namespace *translate.Tool, tools translate.Value) *translate.Error {
+	description := namespace.Description
 	for e := tools.Elements(); e.Next(); {
 		if string(e.Value.Get("type").Text()) == "namespace" {
 			return invalid(toolParam(index)+".tools", "must hold no namespaces")
 		}
-		if err := r.readTool(index, name, e.Value); err != nil {
+		if err := r.readTool(index, namespace.Name, e.Value); err != nil {
 			return err
+		}
+		if name := e.Value.Get("name").Text(); len(description) > 0 && len(name) > 0 {
+			r.describe(r.tool(namespace.Name, name), description)
+		}
+		if len(description) > mostRepeated {
+			description = nil
 		}
 	}
 	return nil
 }
 
+// describe puts a text before the description of a tool.
+func (r *request) describe(t *translate.Tool, text translate.Text) {
+	if t == nil {
+		return // the vendor runs it
+	}
+	if len(t.Description) > 0 {
+		text = r.c.Own(text, paragraph, t.Description)
+	}
+	t.Description = text
+}
+
 // tool finds a tool that is already known.
 func (r *request) tool(namespace, name translate.Text) *translate.Tool {
-	for i := range r.c.Tools {
-		if t := &r.c.Tools[i]; bytes.Equal(t.Name, name) && bytes.Equal(t.Namespace, namespace) && len(name) > 0 {
-			return t
-		}
+	if at := r.known.Find(r.fullName(namespace, name)); at >= 0 {
+		return &r.c.Tools[at]
 	}
 	return nil
+}
+
+// fullName returns what no other tool goes by: a quotation mark in a name has a
+// backslash before it.
+func (r *request) fullName(namespace, name translate.Text) translate.Text {
+	return r.c.Own(namespace, []byte{'"'}, name)
 }
 
 // choice is a tool_choice, or one of the tools that it allows.

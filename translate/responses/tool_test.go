@@ -9,6 +9,7 @@ import (
 )
 
 func TestToolsOfAllKinds(t *testing.T) {
+	long := strings.Repeat("x", mostRepeated+1)
 	const function = `{"type":"function","name":"f","description":"d","parameters":{"type":"object"},"strict":true}`
 	for _, tc := range []struct{ name, body, want string }{
 		{"function", `{"input":"a","tools":[` + function + `]}`, `function 0 .f d {"type":"object"} strict`},
@@ -19,7 +20,11 @@ func TestToolsOfAllKinds(t *testing.T) {
 		},
 		{
 			"namespace", `{"input":"a","tools":[` + function + `,{"type":"namespace","name":"n","description":"x","tools":[{"type":"function","name":"f"},{"type":"custom","name":"g"}]}]}`,
-			`function 0 .f d {"type":"object"} strict; function 1 n.f  ; custom 1 n.g  `,
+			`function 0 .f d {"type":"object"} strict; function 1 n.f x ; custom 1 n.g x `,
+		},
+		{
+			"namespace with a long description", `{"input":"a","tools":[{"type":"namespace","name":"n","description":"` + long + `","tools":[{"type":"function","name":"f","description":"d"},{"type":"function","name":"g","description":"e"}]}]}`,
+			`function 0 n.f ` + long + "\n\n" + `d ; function 0 n.g e `,
 		},
 		{"hosted", `{"input":"a","tools":[{"type":"web_search"},{"type":"tool_search","execution":"client"},{"type":"mcp"}]}`, `hosted 0 web_search; hosted 1 tool_search; hosted 2 mcp`},
 		{
@@ -55,11 +60,11 @@ func toldTool(tool *translate.Tool) string {
 }
 
 func TestTooManyToolsAreRefused(t *testing.T) {
-	body := `{"input":"a","tools":[` + strings.Repeat(`{"type":"web_search"},`, mostTools) + `{"type":"web_search"}]}`
+	body := `{"input":"a","tools":[` + strings.Repeat(`{"type":"web_search"},`, translate.MostTools) + `{"type":"web_search"}]}`
 	c := new(translate.Conversation)
 	c.Reset(translate.Responses)
 	if e := DecodeRequest(c, []byte(body)); e == nil || e.Param != "tools" {
-		t.Errorf("DecodeRequest with %d tools = %v, want an error about tools", mostTools+1, e)
+		t.Errorf("DecodeRequest with %d tools = %v, want an error about tools", translate.MostTools+1, e)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
-func TestEnvelopesDoNotReachOpenAI(t *testing.T) {
+func TestWhatOthersSealedAndSignedDoesNotReachOpenAI(t *testing.T) {
 	const (
 		user    = `{"role":"user","content":"lgw1. is a word"}`
 		sealed  = `{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"lgw1.acme.e30"}`
@@ -17,10 +17,18 @@ func TestEnvelopesDoNotReachOpenAI(t *testing.T) {
 		{`{"input":[` + user + `]}`, ""},
 		{`{"input":"lgw1."}`, ""},
 		{`{"input":[` + foreign + `]}`, ""},
+		{
+			`{"input":[` + sealed + `,{"type":"function_call","id":"fc_1","call_id":"call_1__sig_c2ln", "name":"f","arguments":"{\"call_id\":\"a__sig_QQ\"}"},{"type":"custom_tool_call","call_id":"b__sig_QUJD","name":"p","input":"x__sig_QQ"},` +
+				`{"call_id" : "call_1__sig_c2ln","type":"function_call_output","output":"y__sig_QQ"},{"type":"custom_tool_call_output","call_id":"b__sig_QUJD","output":[]}]}`,
+			`{"input":[{"type":"function_call","id":"fc_1","call_id":"call_1", "name":"f","arguments":"{\"call_id\":\"a__sig_QQ\"}"},{"type":"custom_tool_call","call_id":"b","name":"p","input":"x__sig_QQ"},` +
+				`{"call_id" : "call_1","type":"function_call_output","output":"y__sig_QQ"},{"type":"custom_tool_call_output","call_id":"b","output":[]}]}`,
+		},
+		{`{"input":[{"type":"function_call","call_id":"__sig_QQ"},{"type":"function_call","call_id":"a__sig_"},{"type":"function_call","call_id":"a__sig_b.c"},{"role":"user","content":"a__sig_QQ"}]}`, ""},
+		{`{"input":"a__sig_QQ","instructions":"b__sig_QQ"}`, ""},
 	} {
-		out, changed := WithoutEnvelopes(nil, []byte(tc.body))
+		out, changed := Cleaned(nil, []byte(tc.body))
 		if string(out) != tc.want || changed != (tc.want != "") {
-			t.Errorf("WithoutEnvelopes(%s) = %s, %v, want %s", tc.body, out, changed, tc.want)
+			t.Errorf("Cleaned(%s) = %s, %v, want %s", tc.body, out, changed, tc.want)
 		}
 	}
 }
