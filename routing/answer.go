@@ -29,6 +29,10 @@ type Answer struct {
 	// one that the upstream was asked in.
 	Crossed  bool
 	Protocol translate.Protocol
+	// Silent says that the client is not to hear of losses: on_lossy is ignore.
+	Silent bool
+	// Skipped are the providers that the request could not be sent to.
+	Skipped []Skip
 
 	protocol  translate.Protocol
 	candidate *Candidate
@@ -37,14 +41,13 @@ type Answer struct {
 	lent      bool
 
 	losses translate.Losses // of the request
-	asked  *translate.Asked // nil: there were and will be none, or nobody is to hear of them
+	asked  *translate.Asked // nil where nothing was translated
 }
 
-// Losses are what of the request, and of the answer so far, could not cross from
-// one protocol to the other. There are none where on_lossy is ignore.
+// Losses are what of the request, and of the answer so far, could not cross.
 func (a *Answer) Losses() translate.Losses {
 	if a.asked == nil {
-		return nil
+		return a.losses
 	}
 	all := slices.Clone(a.losses)
 	for _, l := range a.asked.Losses {

@@ -146,11 +146,11 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 	defer deadline.stop()
 	defer response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return result{failure: statusFailure(ctx, q.client(), response, key)}
+		return result{failure: statusFailure(ctx, q, response, key)}
 	}
 	whole, f := readWhole(ctx, q, response, key)
 	if f == nil && q.asked != nil {
-		whole = translated(whole, q.asked)
+		whole, f = translated(whole, q.asked, response)
 	}
 	return result{status: response.StatusCode, header: response.Header, whole: whole, failure: f}
 }
@@ -213,7 +213,7 @@ func cancelled(cause error) *failure {
 
 // statusFailure reads an error answer. Only its start is read; the connection
 // is kept when that was all of it.
-func statusFailure(ctx context.Context, p translate.Protocol, response *http.Response, key *keys.Key) *failure {
+func statusFailure(ctx context.Context, q *Request, response *http.Response, key *keys.Key) *failure {
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		// Its body is the bare connection, which no context ends.
 		return broken(response, "the upstream switched protocols")
@@ -224,7 +224,11 @@ func statusFailure(ctx context.Context, p translate.Protocol, response *http.Res
 	}
 	e, _ := translate.ParseError(body)
 	f := reportedFailure(response, e, body, key)
-	if translate.SpeaksError(p, body) {
+	switch {
+	case q.asked != nil:
+		// The client did not write what the provider speaks of.
+		f.err.Param = ""
+	case translate.SpeaksError(q.Protocol, body):
 		f.body = scrubBytes(body, key)
 	}
 	return f

@@ -112,7 +112,7 @@ func (c *Candidate) target(q *Request, model string) (*url.URL, error) {
 			return nil, err
 		}
 	}
-	if !q.Beta {
+	if !q.Beta || c.route.Provider.Quirks.DropBetas {
 		return target, nil
 	}
 	beta := *target
@@ -215,7 +215,7 @@ func (c *Candidate) edits(q *Request, model string) []edit {
 	}
 	if q.Operation == translate.Generate && q.Protocol == c.route.Provider.MainProtocol {
 		for _, p := range c.route.Provider.RequestConfig.DefaultParameters {
-			if q.has(p.Name) {
+			if q.has(p.Name) || q.asked != nil && fitted(p.Name) {
 				continue
 			}
 			added = append(added, ',')
@@ -232,6 +232,17 @@ func (c *Candidate) edits(q *Request, model string) []edit {
 		slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
 	}
 	return edits
+}
+
+// fitted reports whether a parameter is one that a translation has adapted to the
+// model: where such a one is missing, the model does not take it.
+func fitted(name string) bool {
+	switch name {
+	case "max_tokens", "max_completion_tokens", "max_output_tokens", "temperature", "top_p", "top_k",
+		"stop", "stop_sequences", "thinking", "reasoning", "reasoning_effort", "output_config":
+		return true
+	}
+	return false
 }
 
 // quoted is a text as JSON.

@@ -213,9 +213,11 @@ var shippedCapabilities = []struct{ provider, models string }{
 		"gpt-5.5-2026-04-23 gpt-5.5-pro gpt-5.6-luna gpt-6-sol gpt-6.1-sol gpt-7 computer-use-preview"},
 	{"azure", "gpt-35-turbo gpt-5.6-luna my-deployment"},
 	{"openrouter", "anthropic/claude-haiku-4.5 anthropic/claude-opus-4.7 anthropic/claude-opus-5.5 openai/gpt-5.4-nano openai/gpt-oss-20b openai/o3 z-ai/glm-4.6"},
-	{"groq", "openai/gpt-oss-120b llama-3.3-70b-versatile"},
+	{"groq", "openai/gpt-oss-120b llama-3.3-70b-versatile qwen/qwen3-32b"},
 	{"cerebras", "gpt-oss-120b"},
 	{"deepseek", "deepseek-v4-flash"},
+	{"mistral", "mistral-large-latest"},
+	{"together", "Qwen/Qwen3-Coder-480B-A35B-Instruct-FP8 openai/gpt-oss-20b"},
 	{"demo", "demo-tools"},
 }
 

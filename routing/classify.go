@@ -74,6 +74,10 @@ func Classify(status int, e translate.Error) Class {
 	// What is left is 400 to 499, where vendors put very different things,
 	// and 2xx with an error in the body.
 	switch {
+	case status >= 400 && e.AnswerTooLong():
+		// Most say so in the words of a conversation that is too long, but
+		// another model's window or a shorter conversation is not what helps.
+		return InvalidRequest
 	case contextOverflow(code, message):
 		return ContextTooLong
 	case refusedContent(code, kind, message):

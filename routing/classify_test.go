@@ -116,6 +116,10 @@ func TestAnErrorAnswerHasItsClass(t *testing.T) {
 		// The client's own mistakes, in words that come close to others.
 		{"a value", 400, `{"error":{"message":"temperature: must be at most 2","type":"invalid_request_error","param":"temperature"}}`, InvalidRequest},
 		{"its output limit", 400, `{"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: 200000 > 64000, which is the maximum allowed number of output tokens"}}`, InvalidRequest},
+		{"vLLM's room for the answer", 400, `{"object":"error","message":"'max_tokens' or 'max_completion_tokens' is too large: 32000. This model's maximum context length is 32768 tokens and your request has 17459 input tokens (32000 > 32768 - 17459)","type":"BadRequestError","code":400}`, InvalidRequest},
+		{"vLLM without any room", 400, `{"error":{"message":"'max_tokens' or 'max_completion_tokens' is too large: 900. This model's maximum context length is 32768 tokens and your request has 32000 input tokens (900 > 32768 - 32000)","type":"BadRequestError","code":400}}`, ContextTooLong},
+		{"Groq's output limit", 400, "{\"error\":{\"message\":\"`max_tokens` must be less than or equal to `65536`, the maximum value for `max_tokens` is less than the `context_window` for this model\",\"type\":\"invalid_request_error\",\"param\":\"max_tokens\"}}", InvalidRequest},
+		{"OpenAI's output limit", 400, `{"error":{"message":"max_tokens is too large: 32000. This model supports at most 16384 completion tokens, whereas you provided 32000.","type":"invalid_request_error","param":"max_tokens","code":"invalid_value"}}`, InvalidRequest},
 		{"no result for a call", 400, `{"error":{"message":"No tool output found for function call call-a.","type":"invalid_request_error"}}`, InvalidRequest},
 	} {
 		e, _ := translate.ParseError([]byte(tc.body))

@@ -25,7 +25,7 @@ type walk struct {
 
 	told     *failure // the failure that the client hears of, should none answer
 	fellBack Class    // why larger or more lenient models have been queued
-	missing  *failure // a provider was skipped that the request cannot be sent to
+	skipped  []Skip   // candidates that the request cannot be sent to
 	keyless  []string // providers that were skipped for want of any key
 	mute     bool     // a candidate was skipped that does not have the endpoint
 	rests    rest     // of the first key that will be back
@@ -99,12 +99,12 @@ func (w *walk) try(ctx context.Context, c *Candidate, choose pick) (answer *Answ
 		}
 		return nil, false
 	}
+	if slices.ContainsFunc(w.skipped, func(s Skip) bool { return s.candidate == c }) {
+		return nil, false // it would be again
+	}
 	t := &w.turn
 	*t = turn{walk: w, candidate: c, model: c.upstreamModel(w.request), last: w.at == len(w.queue)}
 	defer t.letGo()
-	if w.missing = cmp.Or(t.begin(), w.missing); t.sent == nil {
-		return nil, false
-	}
 	for len(w.attempts) < w.router.maxAttempts {
 		key, ok := choose(c.pool, time.Now(), t.model, &t.tried)
 		if !ok && t.cycle+1 < w.router.keyCycles && t.tried.NextCycle() {
@@ -113,6 +113,11 @@ func (w *walk) try(ctx context.Context, c *Candidate, choose pick) (answer *Answ
 		}
 		if !ok {
 			w.note(c, t.model)
+			return nil, false
+		}
+		// Not before there is a key: while all rest, nothing is translated in vain.
+		if f := t.begin(); f != nil {
+			w.skip(t, f)
 			return nil, false
 		}
 		for {
@@ -132,6 +137,29 @@ func (w *walk) try(ctx context.Context, c *Candidate, choose pick) (answer *Answ
 	}
 	w.note(c, t.model)
 	return nil, true
+}
+
+// Skip is a provider that was passed over because the request cannot be sent
+// there: something of it cannot cross, or is missing.
+type Skip struct {
+	// Provider and Model name where it would have gone.
+	Provider, Model string
+	// Param is what of the request is at fault, and Reason why.
+	Param, Reason string
+
+	candidate *Candidate
+	failure   *failure
+}
+
+func (w *walk) skip(t *turn, f *failure) {
+	w.skipped = append(w.skipped, Skip{
+		Provider:  t.candidate.route.Provider.ID,
+		Model:     t.model,
+		Param:     f.err.Param,
+		Reason:    f.err.Message,
+		candidate: t.candidate,
+		failure:   f,
+	})
 }
 
 // note remembers when a candidate that has no usable key has one again.
@@ -193,15 +221,16 @@ type turn struct {
 	losses     translate.Losses
 }
 
-// begin makes what the candidate is sent. Where it cannot be sent anything, sent
-// stays nil and the failure says why.
+// begin makes what the candidate is sent, unless that has been done. The failure
+// says why it cannot be sent anything.
 func (t *turn) begin() *failure {
+	if t.sent != nil {
+		return nil
+	}
 	if f := t.prepare(); f != nil {
-		t.sent = nil
 		return f
 	}
 	if missing := t.candidate.missing(t.sent); missing != "" {
-		t.sent = nil
 		return &failure{class: InvalidRequest, err: translate.Error{
 			Param:   missing,
 			Message: fmt.Sprintf("provider %s needs %q in the request", t.candidate.route.Provider.ID, missing),
@@ -249,7 +278,7 @@ func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
 	if result.failure == nil {
 		w.attempts = append(w.attempts, record)
 		c.pool.Succeed(key, t.model, started, now)
-		answer := &Answer{
+		return &Answer{
 			Provider:  record.Provider,
 			Model:     t.model,
 			Attempts:  w.attempts,
@@ -260,14 +289,14 @@ func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
 			Crossed:   q.asked != nil,
 			Protocol:  q.Protocol,
 			protocol:  w.request.Protocol,
+			Skipped:   w.skipped,
+			Silent:    t.onLossy() == LossyIgnore,
 			cooling:   w.router.cooldown > 0,
+			losses:    t.losses,
+			asked:     q.asked,
 			candidate: c,
 			key:       key,
-		}
-		if t.onLossy() != LossyIgnore {
-			answer.losses, answer.asked = t.losses, q.asked
-		}
-		return answer, stopHere
+		}, stopHere
 	}
 	f := result.failure
 	verdict := t.judge(f)

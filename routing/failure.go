@@ -27,6 +27,8 @@ type Failure struct {
 	RetryAfter time.Duration
 	// Attempts are all upstream calls of the request.
 	Attempts []Attempt
+	// Skipped are the providers that the request could not be sent to.
+	Skipped []Skip
 }
 
 // OfRequest reports whether the request itself is at fault, by the word of a
@@ -44,12 +46,12 @@ func (f *Failure) OfRequest() bool {
 
 // failure is what the client is told when nothing answered.
 func (w *walk) failure(now time.Time) *Failure {
-	f := &Failure{Attempts: w.attempts}
+	f := &Failure{Attempts: w.attempts, Skipped: w.skipped}
 	if !w.rests.until.IsZero() {
 		f.RetryAfter = max(w.rests.until.Sub(now), time.Second)
 	}
-	if w.told == nil && w.rests.until.IsZero() {
-		w.told = w.missing
+	if n := len(w.skipped); n > 0 && w.told == nil && w.rests.until.IsZero() {
+		w.told = w.skipped[n-1].failure
 	}
 	if w.told == nil {
 		return w.untried(f)
@@ -71,7 +73,10 @@ func (w *walk) failure(now time.Time) *Failure {
 			f.Body = told.body
 		}
 	case InvalidRequest, ContentPolicy:
-		f.Body, f.RetryAfter = told.body, 0
+		f.RetryAfter = 0
+		if w.request.Protocol != translate.Messages || !f.Err.AnswerTooLong() {
+			f.Body = told.body
+		}
 	case RateLimited:
 		if f.RetryAfter == 0 {
 			f.RetryAfter = max(told.resetAfter, time.Second)

@@ -42,14 +42,6 @@ type Request struct {
 	asked *translate.Asked
 }
 
-// client is the protocol of the client.
-func (q *Request) client() translate.Protocol {
-	if q.asked != nil {
-		return q.asked.Client
-	}
-	return q.Protocol
-}
-
 // has reports whether the body has a top-level member of that name.
 func (q *Request) has(name string) bool {
 	if q.Object == nil {

@@ -28,7 +28,7 @@ type Stream struct {
 	watcher  *translate.Watcher
 	crossing *crossing.Stream // nil where client and upstream speak the same protocol
 	buffer   *[]byte
-	seen     int           // bytes read before the first content
+	seen     int           // bytes read
 	held     []byte        // read before the first content, not yet passed on
 	rest     []byte        // the start of an event whose end has not been read yet
 	alive    int           // of the watcher, when the deadline last heard of it
@@ -109,8 +109,11 @@ func (s *Stream) awaitContent(response *http.Response) *failure {
 		if e, failed := s.watcher.Failure(); failed {
 			return reportedFailure(response, e, nil, s.key)
 		}
+		if e := s.fault(); e != nil {
+			return broken(response, e.Message)
+		}
 		s.seen += n
-		if s.watcher.Contents() > 0 {
+		if s.hasContent() {
 			s.hold(chunk)
 			return nil
 		}
@@ -131,6 +134,12 @@ func (s *Stream) awaitContent(response *http.Response) *failure {
 			return broken(response, "the stream sent too much without content")
 		}
 	}
+}
+
+// hasContent reports whether the client has something to see, or will not: an
+// upstream may be busy with what a translation cannot show, such as a search.
+func (s *Stream) hasContent() bool {
+	return s.watcher.Contents() > 0 && (s.crossing == nil || s.crossing.Begun() || s.watcher.Finished())
 }
 
 func (s *Stream) hold(chunk []byte) {
@@ -189,6 +198,7 @@ func (s *Stream) read() []byte {
 	buffer := *s.buffer
 	left := copy(buffer, s.rest)
 	n, err := s.body.Read(buffer[left:])
+	s.seen += n
 	s.watcher.Write(buffer[left : left+n])
 	if err != nil {
 		s.readErr = err
@@ -259,6 +269,10 @@ func (s *Stream) finish() ([]byte, error) {
 	}
 	s.judged = true
 	cause := context.Cause(s.ctx)
+	if e := s.fault(); e != nil {
+		s.failure = &failure{class: Broken, err: *e}
+		return s.failCrossed()
+	}
 	if s.watcher.Complete() {
 		if s.crossing != nil {
 			return s.endCrossed()
@@ -341,11 +355,23 @@ func (s *Stream) nextCrossed() ([]byte, error) {
 // settle ends the translation with the upstream's terminal event, good or bad,
 // and does not wait for its connection to end.
 func (s *Stream) settle() {
-	if _, failed := s.watcher.Failure(); failed {
+	if _, failed := s.watcher.Failure(); failed || s.fault() != nil {
 		s.atEnd = true
 	} else if s.watcher.Ended() && s.watcher.Complete() {
 		s.crossing.End(s.watcher.Usage())
 	}
+}
+
+// fault is why a translation cannot go on, although the upstream's stream does:
+// it makes no sense, or there is more of it than an answer may have.
+func (s *Stream) fault() *translate.Error {
+	if s.crossing == nil {
+		return nil
+	}
+	if s.seen > maxAnswer {
+		return &translate.Error{Message: "the answer is larger than 64 MiB"}
+	}
+	return s.crossing.Broken()
 }
 
 // endCrossed ends a translation whose upstream said all there was to say.
@@ -385,6 +411,7 @@ func (s *Stream) Close() {
 	s.deadline.stop()
 	s.cancel(nil)
 	s.body.Close()
+	s.watcher.Tap(nil) // or the answer would be kept with it
 	watchers.Put(s.watcher)
 	if !s.lent {
 		streamBuffers.Put(s.buffer)

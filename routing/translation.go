@@ -2,7 +2,10 @@ package routing
 
 import (
 	"crypto/rand"
+	"net/http"
 	"time"
+
+	"github.com/tidwall/sjson"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/crossing"
@@ -31,12 +34,16 @@ func (t *turn) prepare() *failure {
 	target := t.target(protocol)
 	body := NewBody(len(q.Body.Bytes()) + len(q.Body.Bytes())/8)
 	request, e := crossing.Translate(body.bytes, q.Protocol, q.Body.Bytes(), &target)
-	if e == nil && len(request.Losses) > 0 && t.onLossy() == LossyReject {
-		e = lossRefused(request.Losses[0])
-	}
 	if e != nil {
 		body.Release()
+		if t.repair() {
+			return t.prepare()
+		}
 		return &failure{class: InvalidRequest, err: *e}
+	}
+	if f := t.lose(request.Losses); f != nil {
+		body.Release()
+		return f
 	}
 	body.take(request.Body)
 	sent := *q
@@ -44,7 +51,40 @@ func (t *turn) prepare() *failure {
 	sent.ForceStream, sent.Beta = false, false
 	sent.asked = t.asked(q, request.Asked)
 	t.translated, t.sent = &sent, &sent
-	t.losses = request.Losses
+	return nil
+}
+
+// repair completes the tool calls without a result, where the provider's file
+// wants that. A translation needs them, so it cannot wait for the provider to
+// miss them.
+func (t *turn) repair() bool {
+	if t.repaired != nil || !t.candidate.route.Provider.autoFixes() {
+		return false
+	}
+	repaired, changed := t.walk.request.withToolResults()
+	if changed {
+		t.repaired = repaired
+	}
+	return changed
+}
+
+// autoFixes reports whether a rule of error_handling asks for repairs.
+func (p *Provider) autoFixes() bool {
+	for _, rule := range p.ErrorHandling {
+		if rule.Action == ActionAutoFixToolResponses {
+			return true
+		}
+	}
+	return false
+}
+
+// lose notes what of the request is lost. The failure is that of a request of
+// which nothing may be.
+func (t *turn) lose(losses translate.Losses) *failure {
+	if len(losses) > 0 && t.onLossy() == LossyReject {
+		return &failure{class: InvalidRequest, err: *lossRefused(losses[0])}
+	}
+	t.losses = losses
 	return nil
 }
 
@@ -78,25 +118,46 @@ func (t *turn) asked(q *Request, asked *translate.Asked) *translate.Asked {
 
 // prepareOwn takes out of a request in the candidate's own protocol what only
 // this gateway understands: an answer of another vendor carried its reasoning in
-// an envelope, and this one would refuse the request for it.
+// an envelope, or a signature in the id of a call, and this one would refuse the
+// request for it.
 func (t *turn) prepareOwn() *failure {
 	q := t.sent
-	if q.Operation != translate.Generate {
+	if f := t.loseBetas(q); f != nil {
+		return f
+	}
+	if q.Operation == translate.Embed {
 		return nil
 	}
-	clean, changed := crossing.WithoutEnvelopes(nil, q.Protocol, q.Body.Bytes())
+	clean, changed := crossing.Cleaned(nil, q.Protocol, q.Body.Bytes())
 	if !changed {
 		return nil
+	}
+	if crossing.CannotThink(q.Protocol, clean) {
+		if f := t.lose(append(t.losses, thoughtless)); f != nil {
+			return f
+		}
+		var err error
+		if clean, err = sjson.SetRawBytes(clean, "thinking", []byte(`{"type":"disabled"}`)); err != nil {
+			return &failure{class: Local, err: translate.Error{Message: "disabling thinking: " + err.Error()}}
+		}
 	}
 	body := NewBody(0)
 	body.take(clean)
 	cleaned, err := q.withBody(body)
 	if err != nil {
 		body.Release()
-		return &failure{class: Local, err: translate.Error{Message: "removing foreign reasoning: " + err.Error()}}
+		return &failure{class: Local, err: translate.Error{Message: "removing what another vendor signed: " + err.Error()}}
 	}
 	t.translated, t.sent = cleaned, cleaned
 	return nil
+}
+
+// thoughtless is what a request loses that goes on with another vendor's tool
+// calls.
+var thoughtless = translate.Loss{
+	Param:  "thinking",
+	Action: translate.Dropped,
+	Reason: "the model cannot go on thinking without its thoughts before the last tool call, which another one made",
 }
 
 // onLossy is what is done about losses: the model's word goes before the block's.
@@ -116,9 +177,14 @@ func lossRefused(l translate.Loss) *translate.Error {
 }
 
 // translated is a whole answer in the client's protocol.
-func translated(whole *Body, asked *translate.Asked) *Body {
+func translated(whole *Body, asked *translate.Asked, response *http.Response) (*Body, *failure) {
+	defer whole.Release()
 	answer := NewBody(len(whole.bytes) + len(whole.bytes)/4)
-	answer.take(crossing.Answer(answer.bytes, asked, whole.bytes))
-	whole.Release()
-	return answer
+	text, e := crossing.Answer(answer.bytes, asked, whole.bytes)
+	if e != nil {
+		answer.Release()
+		return nil, broken(response, e.Message)
+	}
+	answer.take(text)
+	return answer, nil
 }

@@ -46,6 +46,10 @@ func (t *turn) judge(f *failure) verdict {
 	}
 	switch f.class {
 	case InvalidRequest:
+		if t.sent.asked != nil && t.walk.speaksLater() {
+			// What it dislikes may be our translation.
+			return verdict{next: nextRoute}
+		}
 		return verdict{next: stopHere}
 	case ContextTooLong:
 		return verdict{next: t.walk.fallBack(ContextTooLong, t.walk.plan.context)}
@@ -61,6 +65,14 @@ func (t *turn) judge(f *failure) verdict {
 		return t.byBreakage(f)
 	}
 	return verdict{next: stopHere}
+}
+
+// speaksLater reports whether a candidate is still to be asked that takes the
+// client's request as it is.
+func (w *walk) speaksLater() bool {
+	return slices.ContainsFunc(w.queue[w.at:], func(c *Candidate) bool {
+		return c.protocolFor(w.request) == w.request.Protocol && c.serves(w.request)
+	})
 }
 
 // byBreakage asks one more key, because one instance may fail where another
@@ -98,15 +110,7 @@ func (t *turn) byRule(rule ErrorRule, f *failure) verdict {
 	case ActionFallbackNoCooldown:
 		return verdict{next: nextRoute}
 	case ActionAutoFixToolResponses:
-		if t.repaired != nil {
-			return verdict{next: nextRoute}
-		}
-		repaired, changed := t.walk.request.withToolResults()
-		if !changed {
-			return verdict{next: nextRoute}
-		}
-		t.repaired = repaired
-		if refused := t.prepare(); refused != nil {
+		if !t.repair() || t.prepare() != nil {
 			return verdict{next: nextRoute}
 		}
 		return verdict{next: sameKey}
