@@ -203,33 +203,6 @@ func TestWhatIsLostIsTold(t *testing.T) {
 	}
 }
 
-// A route that cannot carry a request is no reason to refuse it where another
-// one can.
-func TestARequestThatCannotCrossGoesWhereItNeedNot(t *testing.T) {
-	up := serve(t, answers(http.StatusOK, chatAnswer))
-	t.Setenv("UP_API_KEY", "upstream-key")
-	route := func(wire translate.Protocol) string {
-		return fmt.Sprintf(`{"provider": "up", "model": "demo", "wire_protocol": %q}`, wire)
-	}
-	file := func(name string, routes ...string) string {
-		return fmt.Sprintf(`{"logical_name": %q, "model_routings": [%s]}`, name, strings.Join(routes, ", "))
-	}
-	g := start(t, setup{
-		providers: map[string]string{"up": fullProvider("up", up.url, "")},
-		models:    map[string]string{"both": file("both", route(translate.Messages), route(translate.Chat)), "one": file("one", route(translate.Messages))},
-	})
-	const several = `{"model":"m","n":2,"messages":[{"role":"user","content":"hi"}]}`
-	g.post(chatPath, asking(several, "both")).want(t, 200)
-	if calls := up.all(); len(calls) != 1 || calls[0].path != chatPath {
-		t.Errorf("calls = %+v, want one in the client's own protocol", calls)
-	}
-	up.reset()
-	got := g.post(chatPath, asking(several, "one")).want(t, 400)
-	if got.get(t, "error", "param") != "n" || len(up.all()) != 0 || got.header.Get("X-Should-Retry") != "false" {
-		t.Errorf("%s after %d calls", got.body, len(up.all()))
-	}
-}
-
 // What is said in one vendor's headers means nothing to another.
 func TestHeadersStayWithTheirVendor(t *testing.T) {
 	for _, wire := range wires {
@@ -283,6 +256,36 @@ func TestReasoningReturnsOnlyToItsVendor(t *testing.T) {
 	}
 	if c := next("claude"); strings.Contains(c.body, `"type":"thinking"`) || strings.Contains(c.body, translate.EnvelopeMark) {
 		t.Errorf("another protocol's upstream gets %s, want no reasoning in it", c.body)
+	}
+}
+
+// Another vendor thought before the tool call that this request goes on with, so
+// the client's own vendor cannot think about it.
+func TestThinkingIsSwitchedOffBehindAnotherVendorsToolCall(t *testing.T) {
+	up := serve(t, simulated.New(simulated.Config{}))
+	t.Setenv("UP_API_KEY", "upstream-key")
+	g := start(t, setup{
+		providers: map[string]string{"up": fullProvider("up", up.url, "")},
+		models:    map[string]string{"demo": model("demo", "", "up/demo"), "strict": model("strict", `"on_lossy": "reject",`, "up/demo")},
+	})
+	request := func(model, signature string) string {
+		return fmt.Sprintf(`{"model":%q,"max_tokens":4000,"thinking":{"type":"enabled","budget_tokens":2000},"tools":[{"name":"f","input_schema":{"type":"object"}}],"messages":[
+			{"role":"user","content":"hi"},
+			{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":%q},{"type":"tool_use","id":"call_1","name":"f","input":{}}]},
+			{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1","content":"r"}]}]}`, model, signature)
+	}
+	got := g.post("/v1/messages", request("demo", translate.EnvelopeMark+"openai.e30"))
+	if body := up.all()[0].body; !strings.Contains(body, `"thinking":{"type":"disabled"}`) || strings.Contains(body, translate.EnvelopeMark) {
+		t.Errorf("the upstream got %s; %s", body, got.body)
+	}
+	if got.header.Get("Llm-Proxy-Warnings") != "param=thinking;action=dropped" {
+		t.Errorf("warnings are %q", got.header.Get("Llm-Proxy-Warnings"))
+	}
+	up.reset()
+	g.post("/v1/messages", request("strict", translate.EnvelopeMark+"openai.e30")).want(t, 400)
+	g.post("/v1/messages", request("demo", "of-the-vendor"))
+	if calls := up.all(); len(calls) != 1 || !strings.Contains(calls[0].body, `"signature":"of-the-vendor"`) {
+		t.Errorf("calls = %+v, want one with the client's own bytes", calls)
 	}
 }
 

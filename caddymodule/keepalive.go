@@ -21,6 +21,7 @@ type eventWriter struct {
 	controller *http.ResponseController
 	ping       []byte
 	timer      *time.Timer // nil: the upstream sends pings of its own
+	failed     func(fault any)
 
 	mu   sync.Mutex // guards w and over: the timer has a goroutine of its own
 	over bool
@@ -31,11 +32,11 @@ func newEventWriter(w http.ResponseWriter) *eventWriter {
 }
 
 // pings makes e ping in the client's protocol. What is written must then be
-// whole events.
-func (e *eventWriter) pings(p translate.Protocol) {
+// whole events. failed is told of a panic in a ping.
+func (e *eventWriter) pings(p translate.Protocol, failed func(fault any)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.ping = translate.PingEvent(p)
+	e.ping, e.failed = translate.PingEvent(p), failed
 	e.timer = time.AfterFunc(pingAfter, e.silence)
 }
 
@@ -56,13 +57,20 @@ func (e *eventWriter) flush(events []byte) error {
 	return e.controller.Flush()
 }
 
-// silence is the timer's.
+// silence is the timer's. In its goroutine a panic, of another module's response
+// writer say, would take the whole process along.
 func (e *eventWriter) silence() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.over {
 		return
 	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			e.over = true
+			e.failed(fault)
+		}
+	}()
 	// A client that has left is met by the next real write, or by the
 	// request's context.
 	if e.flush(e.ping) == nil {

@@ -19,7 +19,7 @@ func TestSilenceIsFilledWithPings(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := httptest.NewRecorder()
 			events := newEventWriter(w)
-			events.pings(p)
+			events.pings(p, nil)
 			wait := func(d time.Duration, want string) {
 				t.Helper()
 				time.Sleep(d)
@@ -52,6 +52,25 @@ func TestAStreamInTheClientsProtocolGetsNoPingsFromHere(t *testing.T) {
 		events.close()
 		if got := w.Body.String(); got != "one" {
 			t.Errorf("written %q", got)
+		}
+	})
+}
+
+// panicking is a response writer of somebody else's.
+type panicking struct{ *httptest.ResponseRecorder }
+
+// Write implements http.ResponseWriter.
+func (panicking) Write([]byte) (int, error) { panic("out of order") }
+
+func TestAPanicInAPingTakesNothingAlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		events := newEventWriter(panicking{httptest.NewRecorder()})
+		faults := 0
+		events.pings(translate.Messages, func(any) { faults++ })
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if events.close(); faults != 1 {
+			t.Errorf("%d panics were told, want 1 and no ping after it", faults)
 		}
 	})
 }

@@ -156,10 +156,8 @@ func (x *exchange) generate() {
 		"Llm-Proxy-Provider", answer.Provider,
 		"Llm-Proxy-Model", answer.Model,
 		"Llm-Proxy-Attempts", strconv.Itoa(len(answer.Attempts)))
-	if answer.Crossed {
-		x.warn(answer)
-		defer x.noteLosses(answer)
-	}
+	x.warn(answer)
+	defer x.noteLosses(answer)
 	if answer.Stream != nil {
 		x.stream(answer)
 		return
@@ -167,14 +165,14 @@ func (x *exchange) generate() {
 	x.whole(answer)
 }
 
-// warn tells the client what of a translated exchange was lost so far, and names
-// the exchange as the client's protocol does.
+// warn tells the client what was lost so far, and names a translated exchange as
+// the client's protocol does.
 func (x *exchange) warn(a *routing.Answer) {
 	h := x.w.Header()
-	if x.endpoint.protocol == translate.Messages {
+	if a.Crossed && x.endpoint.protocol == translate.Messages {
 		h["Request-Id"] = []string{x.id}
 	}
-	if losses := a.Losses(); len(losses) > 0 {
+	if losses := a.Losses(); len(losses) > 0 && !a.Silent {
 		setHeaders(h, "Llm-Proxy-Warnings", string(losses.AppendHeader(nil)))
 	}
 }
@@ -223,10 +221,12 @@ func (x *exchange) ask() *routing.Answer {
 	ctx := context.WithValue(x.r.Context(), caddyhttp.VarsCtxKey, nil)
 	answer, failure := x.runtime.router.Do(ctx, q)
 	if failure != nil {
+		x.logSkipped(q, failure.Skipped)
 		x.logAttempts(q, failure.Attempts)
 		x.refuse(q, failure)
 		return nil
 	}
+	x.logSkipped(q, answer.Skipped)
 	x.logAttempts(q, answer.Attempts)
 	return answer
 }
@@ -255,7 +255,9 @@ func (x *exchange) stream(a *routing.Answer) {
 	x.committed = true
 	x.w.WriteHeader(a.Status)
 	if a.Crossed {
-		events.pings(x.endpoint.protocol)
+		events.pings(x.endpoint.protocol, func(fault any) {
+			x.handler.logger.Error("panic while sending a ping", zap.String("uuid", x.id), zap.String("panic", describePanic(fault)))
+		})
 	}
 	for {
 		chunk, err := a.Stream.Next()
@@ -340,6 +342,19 @@ func describePanic(fault any) string {
 		return err.Error()
 	}
 	return fmt.Sprintf("a value of type %T", fault)
+}
+
+// logSkipped tells the operator which providers the request could not be sent to:
+// their customers may be paying for a dearer one all the time.
+func (x *exchange) logSkipped(q *routing.Request, skipped []routing.Skip) {
+	for i := range skipped {
+		s := &skipped[i]
+		if c := x.handler.logger.Check(zapcore.DebugLevel, "upstream skipped"); c != nil {
+			c.Write(zap.String("uuid", x.id), zap.String("client", x.clientName()), zap.String("asked_model", q.Model),
+				zap.String("provider", s.Provider), zap.String("model", s.Model),
+				zap.String("param", s.Param), zap.String("reason", s.Reason))
+		}
+	}
 }
 
 // logAttempts tells the operator what was tried in vain. What is the client's
