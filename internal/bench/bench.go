@@ -34,6 +34,8 @@ type Options struct {
 	Targets []string
 	// Only scenarios whose names match. Default: all.
 	Only *regexp.Regexp
+	// Full adds the scenarios that are rare.
+	Full bool
 	// Rounds visit every target once. The scenario of open streams, which takes
 	// as long as its streams, has half as many.
 	Rounds int
@@ -87,7 +89,7 @@ func (o Options) scenarios() ([]Scenario, error) {
 	var chosen []Scenario
 	files := 0
 	for _, s := range Scenarios() {
-		if o.Only != nil && !o.Only.MatchString(s.Name) {
+		if s.Rare && !o.Full || o.Only != nil && !o.Only.MatchString(s.Name) {
 			continue
 		}
 		if o.Quick {
@@ -97,7 +99,7 @@ func (o Options) scenarios() ([]Scenario, error) {
 		files = max(files, s.Connections)
 	}
 	if len(chosen) == 0 {
-		return nil, errors.New("no scenario has such a name")
+		return nil, errors.New("no scenario has such a name, or only one of a full benchmark")
 	}
 	// A proxy has two connections per stream; the rest is for its other files.
 	return chosen, process.RaiseFileLimit(uint64(2*files + 256))

@@ -49,7 +49,7 @@ func straight(t *testing.T, only string) (o Options, report, lines *bytes.Buffer
 	report, lines = new(bytes.Buffer), new(bytes.Buffer)
 	return Options{
 		Upstream: []string{self, "upstream"}, Targets: []string{Direct}, Only: regexp.MustCompile(only),
-		Rounds: 2, Duration: 40 * time.Millisecond, Quick: true,
+		Rounds: 2, Duration: 40 * time.Millisecond, Quick: true, Full: true,
 		Report: report, Progress: new(bytes.Buffer), Lines: lines,
 	}, report, lines
 }
@@ -70,14 +70,19 @@ func TestEveryScenarioOfRequestsIsAnsweredCompletely(t *testing.T) {
 			t.Errorf("run = %+v", r)
 		}
 	}
-	tables := strings.Count(report.String(), "### ")
-	if runs != tables*o.Rounds || tables != len(Scenarios())-1 {
-		t.Errorf("%d tables, %d runs, want %d with %d each", tables, runs, len(Scenarios())-1, o.Rounds)
+	tables, want := strings.Count(report.String(), "### "), 0
+	for _, s := range Scenarios() {
+		if s.Ramp == 0 {
+			want++
+		}
+	}
+	if runs != tables*o.Rounds || tables != want {
+		t.Errorf("%d tables, %d runs, want %d with %d each", tables, runs, want, o.Rounds)
 	}
 }
 
 func TestOpenStreamsAreOpenTogether(t *testing.T) {
-	o, _, lines := straight(t, "open streams")
+	o, _, lines := straight(t, "^2,000 open streams")
 	if err := Main(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +92,20 @@ func TestOpenStreamsAreOpenTogether(t *testing.T) {
 	}
 	if r.MostOpen != 100 || r.Requests != 100 || r.GapP99 < r.GapP50 || r.GapP99 == 0 {
 		t.Errorf("run = %+v, want 100 streams open at once, with gaps", r)
+	}
+}
+
+func TestOnlyAFullBenchmarkHasTheRareScenarios(t *testing.T) {
+	usual, err := Options{}.scenarios()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := Options{Full: true}.scenarios()
+	if err != nil || len(full) != len(Scenarios()) || len(usual) >= len(full) {
+		t.Errorf("%d usual scenarios and %d in all, %v, want %d in all", len(usual), len(full), err, len(Scenarios()))
+	}
+	if _, err := (Options{Only: regexp.MustCompile("^chat client on messages")}).scenarios(); err == nil {
+		t.Error("a rare scenario is no error without Full")
 	}
 }
 

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"strings"
 	"time"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/internal/bench/payload"
@@ -23,6 +24,8 @@ type Scenario struct {
 	// Ramp makes this a scenario of open streams: each connection asks once,
 	// the first now and the last after the ramp, when all must be open.
 	Ramp time.Duration
+	// Rare makes this a scenario of full benchmarks only.
+	Rare bool
 	Aim  Aim
 }
 
@@ -44,6 +47,63 @@ var (
 
 // Scenarios lists all of them, in the order in which they run.
 func Scenarios() []Scenario {
+	all := ownProtocol()
+	for _, pair := range []struct {
+		client, upstream translate.Protocol
+		rare             bool
+	}{
+		{translate.Messages, translate.Chat, false},
+		{translate.Responses, translate.Messages, false},
+		{translate.Chat, translate.Messages, true},
+		{translate.Messages, translate.Responses, true},
+		{translate.Chat, translate.Responses, true},
+		{translate.Responses, translate.Chat, true},
+	} {
+		for _, s := range crossing(pair.client, pair.upstream) {
+			s.Rare = pair.rare
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// crossing is the scenarios of a client that asks a provider of another
+// protocol.
+func crossing(client, upstream translate.Protocol) []Scenario {
+	pair := label(client) + " client on " + label(upstream) + ", "
+	return []Scenario{
+		{
+			Name: pair + "small request, c=16", Client: client, Upstream: upstream,
+			Answer: whole, Connections: 16, Aim: Aim{CPURatio: 1.0},
+		},
+		{
+			Name: pair + "120 KB agent request, c=16", Client: client, Upstream: upstream, Size: payload.Agent,
+			Answer: whole, Connections: 16, Aim: Aim{CPURatio: 4},
+		},
+		{
+			Name: pair + "stream of 100 events, c=16", Client: client, Upstream: upstream, Stream: true,
+			Answer: stream, Connections: 16, Aim: Aim{CPURatio: 1.8},
+		},
+		{
+			Name: pair + "2,000 open streams", Client: client, Upstream: upstream, Stream: true,
+			Answer: slow, Connections: 2000, Ramp: 4 * time.Second,
+		},
+	}
+}
+
+// label is what a protocol is called in names of scenarios.
+func label(p translate.Protocol) string {
+	switch p {
+	case translate.Messages:
+		return "messages"
+	case translate.Responses:
+		return "responses"
+	}
+	return "chat"
+}
+
+// ownProtocol is the scenarios in which nothing is translated.
+func ownProtocol() []Scenario {
 	return []Scenario{
 		{
 			Name: "small chat request, c=1", Client: translate.Chat, Upstream: translate.Chat,
@@ -83,7 +143,8 @@ func Scenarios() []Scenario {
 // quick is a short form of the scenario, to see that it works.
 func (s Scenario) quick() Scenario {
 	if s.Ramp > 0 {
-		s.Name, s.Answer, s.Connections, s.Ramp = "100 open streams", brief, 100, 400*time.Millisecond
+		s.Name = strings.Replace(s.Name, "2,000", "100", 1)
+		s.Answer, s.Connections, s.Ramp = brief, 100, 400*time.Millisecond
 	}
 	return s
 }

@@ -168,6 +168,7 @@ type (
 	endpoints struct {
 		BaseURL          string             `json:"base_url"`
 		Completions      string             `json:"completions"`
+		Responses        string             `json:"responses"`
 		Messages         string             `json:"messages"`
 		CompatibleFormat translate.Protocol `json:"compatible_format"`
 	}
@@ -191,7 +192,7 @@ func (w workshop) writeModels(scenarios []Scenario) error {
 	provider := providerFile{
 		Name: "simulated", Enabled: true,
 		APIKeys:        apiKeys{EnvVarPatterns: []string{"{PROVIDER}_API_KEY"}},
-		Endpoints:      endpoints{"http://" + w.upstream + "/v1", "/chat/completions", "/messages", translate.Chat},
+		Endpoints:      endpoints{"http://" + w.upstream + "/v1", "/chat/completions", "/responses", "/messages", translate.Chat},
 		Authentication: authentication{"Authorization", "Bearer {api_key}"},
 	}
 	if err := writeJSON(w.providers(), provider.Name, provider); err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
-// crossing is a scenario in which llm_proxy translates.
-var crossing = Scenario{Name: "crossing", Client: translate.Messages, Upstream: translate.Chat, Stream: true, Answer: payload.Answer{Words: 3}, Connections: 1}
+// crossed is a scenario in which llm_proxy translates.
+var crossed = Scenario{Name: "crossing", Client: translate.Messages, Upstream: translate.Chat, Stream: true, Answer: payload.Answer{Words: 3}, Connections: 1}
 
 func TestTargetsAreConfiguredAlike(t *testing.T) {
 	w := workshop{upstream: "127.0.0.1:1000", dir: "/tmp/bench"}
@@ -22,7 +22,7 @@ func TestTargetsAreConfiguredAlike(t *testing.T) {
 
 func TestLLMProxyKnowsTheModelsOfAllScenarios(t *testing.T) {
 	w := workshop{upstream: "127.0.0.1:1000", dir: t.TempDir()}
-	scenarios := append(Scenarios(), crossing)
+	scenarios := append(Scenarios(), crossed)
 	if err := w.writeModels(scenarios); err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestLLMProxyKnowsTheModelsOfAllScenarios(t *testing.T) {
 	}
 	for file, name := range map[string]string{
 		"provider.json": filepath.Join(w.providers(), "simulated.json"),
-		"model.json":    filepath.Join(w.models(), crossing.model()+".json"),
+		"model.json":    filepath.Join(w.models(), crossed.model()+".json"),
 	} {
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -51,7 +51,7 @@ func TestOnlyLLMProxyIsAskedInTheClientsProtocol(t *testing.T) {
 		{ReverseProxy, "POST /v1/chat/completions ", "[DONE]"},
 		{LLMProxy, "POST /v1/messages ", "message_stop"},
 	} {
-		p := plan(crossing, &target{name: tc.target, address: "127.0.0.1:1"}, time.Second)
+		p := plan(crossed, &target{name: tc.target, address: "127.0.0.1:1"}, time.Second)
 		if !strings.HasPrefix(string(p.Request), tc.path) || p.Want.End != tc.end || p.Want.Words != 3 {
 			t.Errorf("plan for %s asks %.30q and wants %+v", tc.target, p.Request, p.Want)
 		}

@@ -1,8 +1,8 @@
 //go:build unix
 
-// Command clients runs real agents and SDKs through the gateway and prints
-// which of them finish which scenario, as a Markdown table. It fails if one
-// does not. run.sh installs the clients and calls it.
+// Command clients runs real agents and SDKs through the gateway and prints how
+// many scenarios each of them finishes on an upstream of each protocol. It fails
+// if one is not finished. run.sh installs the clients and calls it.
 //
 // Every client has an upstream and a gateway of its own, so that the errors
 // that a scenario scripts for one client rest the keys of no other, and so that
@@ -17,8 +17,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -29,9 +27,12 @@ type options struct {
 	harness   string   // directory of the client harness
 	caddy     string   // the gateway's binary; empty: no gateway in between
 	clients   []string // names that the harness knows
+	upstreams []upstream
 	scenarios []string // of them, each client runs those that it can
 	jobs      int      // clients that run at once
 	keep      bool     // what the clients and servers leave, even if all is well
+	markdown  bool     // print the table as Markdown
+	results   string   // file for one line of JSON per run; empty: none
 	patience  time.Duration
 	limit     time.Duration
 }
@@ -57,12 +58,15 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("clients", flag.ContinueOnError)
 	flags.StringVar(&o.harness, "harness", "", "`directory` of the client harness")
 	flags.StringVar(&o.caddy, "caddy", "./caddy", "the gateway's `binary`")
+	upstreams := flags.String("upstream", string(own), "comma-separated `names` of upstreams, or all: one of each protocol")
 	scenarios := flags.String("scenarios", "", "comma-separated `names` (default: all)")
 	flags.IntVar(&o.jobs, "jobs", 2, "`number` of clients that run at once")
 	flags.BoolVar(&o.keep, "keep", false, "keep the logs even if all is well")
+	flags.BoolVar(&o.markdown, "markdown", false, "print the table as Markdown")
+	flags.StringVar(&o.results, "results", "", "`file` for one line of JSON per run")
 	direct := flags.Bool("direct", false, "leave the gateway out")
 	flags.DurationVar(&o.patience, "timeout", 2*time.Minute, "how `long` one client may take for one scenario")
-	flags.DurationVar(&o.limit, "limit", time.Hour, "how `long` everything may take")
+	flags.DurationVar(&o.limit, "limit", 3*time.Hour, "how `long` everything may take")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -72,19 +76,17 @@ func parse(args []string) (options, error) {
 	if o.clients = flags.Args(); len(o.clients) == 0 {
 		return o, errors.New("no client is named")
 	}
+	var err error
+	if o.upstreams, err = parseUpstreams(*upstreams); err != nil {
+		return o, err
+	}
 	if *direct {
-		o.caddy = ""
+		o.caddy, o.upstreams = "", []upstream{own}
 	}
-	o.scenarios = allScenarios()
-	if *scenarios != "" {
-		o.scenarios = strings.Split(*scenarios, ",")
+	if o.scenarios, err = parseScenarios(*scenarios); err != nil {
+		return o, err
 	}
-	for _, name := range o.scenarios {
-		if !slices.Contains(allScenarios(), name) {
-			return o, fmt.Errorf("unknown scenario %q; there are %s", name, strings.Join(allScenarios(), ", "))
-		}
-	}
-	return o, absolute(&o.harness, &o.caddy)
+	return o, absolute(&o.harness, &o.caddy, &o.results)
 }
 
 // absolute makes the paths independent of the working directory.
@@ -115,7 +117,12 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	results, err := runAll(ctx, o, work)
-	fmt.Print(table(o.clients, o.scenarios, results))
+	shown := table(o.clients, o.upstreams, results)
+	if o.markdown {
+		shown = markdown(o.upstreams, results)
+	}
+	fmt.Print(shown, "\n", complaints(results))
+	err = errors.Join(err, writeResults(o.results, results))
 	if failed := failures(results); failed > 0 {
 		err = errors.Join(err, fmt.Errorf("%d of %d failed", failed, len(results)))
 	}
@@ -126,29 +133,27 @@ func run(ctx context.Context, o options) error {
 	return err
 }
 
-// runAll lets o.jobs clients run at once. An error is one of the servers; what
-// a client does wrong is a result.
+// runAll lets o.jobs pairings run at once. It fails if it ran out of time or
+// was interrupted; what a client or a server does wrong is a result.
 func runAll(ctx context.Context, o options, work string) ([]result, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	var (
-		queue   = make(chan string)
+		queue   = make(chan pairing)
 		workers sync.WaitGroup
-		report  = newReporter(os.Stderr, countRuns(o.clients, o.scenarios))
+		report  = newReporter(os.Stderr, countRuns(o))
 	)
 	for range o.jobs {
 		workers.Go(func() {
-			for client := range queue {
-				if err := runClient(ctx, o, client, filepath.Join(work, client), report); err != nil {
-					cancel(fmt.Errorf("%s: %w", client, err))
-				}
+			for p := range queue {
+				runPairing(ctx, o, p, filepath.Join(work, p.client+"-on-"+string(p.upstream)), report)
 			}
 		})
 	}
 	for _, client := range o.clients {
-		select {
-		case queue <- client:
-		case <-ctx.Done():
+		for _, u := range o.upstreams {
+			select {
+			case queue <- pairing{client, u}:
+			case <-ctx.Done():
+			}
 		}
 	}
 	close(queue)

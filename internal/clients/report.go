@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"text/tabwriter"
 )
 
 // reporter collects results and tells about each as it comes.
@@ -25,65 +26,99 @@ func (p *reporter) add(r result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.results = append(p.results, r)
-	fmt.Fprintf(p.out, "[%d/%d] %s %s %s, %.1f s\n", len(p.results), p.total, verdict(r), r.Client, r.Scenario, seconds(r))
+	fmt.Fprintf(p.out, "[%d/%d] %s %s on %s, %s, %.1f s\n", len(p.results), p.total, r.verdict(), r.Client, r.Upstream, r.Scenario, r.seconds())
 	for _, problem := range r.Problems {
 		fmt.Fprintf(p.out, "        %s\n", problem)
 	}
 }
 
-func verdict(r result) string {
-	if r.OK {
-		return "PASS"
+// tally counts the runs of a cell.
+type tally struct{ passed, total int }
+
+func (t tally) String() string {
+	if t.total == 0 {
+		return "-"
 	}
-	return "FAIL"
+	return fmt.Sprintf("%d/%d", t.passed, t.total)
 }
 
-func seconds(r result) float64 { return float64(r.Millis) / 1000 }
-
-func failures(results []result) int {
-	n := 0
+// count counts the results that belong to a cell.
+func count(results []result, belongs func(result) bool) tally {
+	var t tally
 	for _, r := range results {
-		if !r.OK {
-			n++
-		}
-	}
-	return n
-}
-
-// table is Markdown: a row for each client, a column for each scenario, and
-// below it what went wrong.
-func table(clients, scenarios []string, results []result) string {
-	cells := make(map[[2]string]string)
-	var problems strings.Builder
-	for _, r := range results {
-		cells[[2]string{r.Client, r.Scenario}] = fmt.Sprintf("%s %.1f s", verdict(r), seconds(r))
-		if r.OK {
+		if !belongs(r) {
 			continue
 		}
-		fmt.Fprintf(&problems, "\n- %s, %s:\n", r.Client, r.Scenario)
-		for _, problem := range r.Problems {
-			fmt.Fprintf(&problems, "  - %s\n", problem)
-		}
-		if stderr := strings.Join(strings.Fields(r.Stderr), " "); stderr != "" {
-			fmt.Fprintf(&problems, "  - it says: %s\n", stderr)
+		t.total++
+		if r.OK {
+			t.passed++
 		}
 	}
+	return t
+}
 
+// table has a row for each client and a column for each upstream.
+func table(clients []string, columns []upstream, results []result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| client | %s |\n", strings.Join(scenarios, " | "))
-	fmt.Fprintf(&b, "|---|%s\n", strings.Repeat("---|", len(scenarios)))
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	row := func(name string, cell func(upstream) string) {
+		fmt.Fprint(w, name)
+		for _, u := range columns {
+			fmt.Fprintf(w, "\t%s", cell(u))
+		}
+		fmt.Fprintln(w)
+	}
+	cells := func(name string, mine func(result) bool) {
+		row(name, func(u upstream) string {
+			return count(results, func(r result) bool { return r.Upstream == u && mine(r) }).String()
+		})
+	}
+	row("client", func(u upstream) string { return string(u) })
 	for _, client := range clients {
-		fmt.Fprintf(&b, "| %s |", client)
-		for _, scenario := range scenarios {
-			cell, ran := cells[[2]string{client, scenario}]
-			if !ran {
-				cell = "-"
-			}
+		cells(client, func(r result) bool { return r.Client == client })
+	}
+	cells("all", func(result) bool { return true })
+	_ = w.Flush() // to memory
+	return b.String()
+}
+
+// markdown is the table for README.md: a row for each family of clients.
+func markdown(columns []upstream, results []result) string {
+	var b strings.Builder
+	b.WriteString("| client |")
+	for _, u := range columns {
+		fmt.Fprintf(&b, " %s |", u.title())
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(columns)) + "\n")
+	for _, f := range families {
+		if count(results, f.has).total == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "| %s |", f.title)
+		for _, u := range columns {
+			cell := count(results, func(r result) bool { return r.Upstream == u && f.has(r) })
 			fmt.Fprintf(&b, " %s |", cell)
 		}
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "\n%d of %d passed.\n", len(results)-failures(results), len(results))
-	b.WriteString(problems.String())
+	return b.String()
+}
+
+// complaints lists what went wrong.
+func complaints(results []result) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d passed.\n", len(results)-failures(results), len(results))
+	for _, r := range results {
+		if r.OK {
+			continue
+		}
+		fmt.Fprintf(&b, "\n- %s on %s, %s:\n", r.Client, r.Upstream, r.Scenario)
+		for _, problem := range r.Problems {
+			fmt.Fprintf(&b, "  - %s\n", problem)
+		}
+		if r.Stderr != "" {
+			fmt.Fprintf(&b, "  - it says: %s\n", r.Stderr)
+		}
+	}
 	return b.String()
 }

@@ -1,11 +1,22 @@
 #!/bin/sh
-# Drives real agents and SDKs through ./caddy and prints which of them finish
-# which scenario. ./xcaddy.sh clients builds ./caddy and calls this.
+# Drives real agents and SDKs through ./caddy and prints how many scenarios each
+# of them finishes. ./xcaddy.sh clients builds ./caddy and calls this.
 #
-#   run.sh [--scenarios a,b] [--jobs N] [--direct] [--keep] [client ...]
+#   run.sh [option ...] [client ...]
 #
+#   --upstream a,b   upstreams to bring each client together with:
+#                      own        speaks the client's protocol (default)
+#                      openai     speaks Chat Completions, as OpenAI has it
+#                      responses  speaks Responses
+#                      anthropic  speaks Messages
+#                      all        the last three
+#                      compatible, anthropic-budget: another vendor's Chat
+#                      Completions, Messages of an older model
 #   --scenarios a,b  only these scenarios
 #   --jobs N         clients that run at once (default 2)
+#   --timeout D      how long a client may take for a scenario (default 2m)
+#   --markdown       print the table as README.md has it
+#   --results FILE   a line of JSON per run (default .clients/results.jsonl)
 #   --direct         without the gateway: what a client cannot do by itself
 #   --keep           keep the logs even if all is well
 #   client ...       only these (default: all); --list names them
@@ -42,21 +53,26 @@ folder() {
 	esac
 }
 
-options='' clients=''
+options='' clients='' results=.clients/results.jsonl
 while [ $# -gt 0 ]; do
 	case $1 in
-	--scenarios | --jobs)
+	--upstream | --scenarios | --jobs | --timeout)
 		[ $# -ge 2 ] || die "$1 needs a value"
 		options="$options $1 $2"
 		shift
 		;;
-	--direct | --keep) options="$options $1" ;;
+	--results)
+		[ $# -ge 2 ] || die "$1 needs a value"
+		results=$2
+		shift
+		;;
+	--direct | --keep | --markdown) options="$options $1" ;;
 	--list)
 		printf '%s\n' $all
 		exit 0
 		;;
 	-h | --help | help)
-		sed -n '2,16s/^# \{0,1\}//p' "$0"
+		sed -n '2,28s/^# \{0,1\}//p' "$0"
 		exit 0
 		;;
 	-*) die "unknown option '$1'; try --help" ;;
@@ -115,4 +131,4 @@ done
 say "building the scripted upstream and the Go clients"
 sh "$root/harness/build.sh" >&2
 go build -o "$root/bin/clients" ./internal/clients
-exec "$root/bin/clients" -harness "$root/harness" -caddy ./caddy $options $clients
+exec "$root/bin/clients" -harness "$root/harness" -caddy ./caddy -results "$results" $options $clients

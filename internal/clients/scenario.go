@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -25,32 +26,34 @@ func allScenarios() []string {
 	return all
 }
 
+// parseScenarios reads a list of names. Default: all.
+func parseScenarios(names string) ([]string, error) {
+	if names == "" {
+		return allScenarios(), nil
+	}
+	chosen := strings.Split(names, ",")
+	for _, name := range chosen {
+		if !slices.Contains(allScenarios(), name) {
+			return nil, fmt.Errorf("unknown scenario %q; there are %s", name, strings.Join(allScenarios(), ", "))
+		}
+	}
+	return chosen, nil
+}
+
 // plays tells whether a client can play a scenario.
 func plays(client, scenario string) bool {
 	return slices.Contains(common, scenario) || slices.Contains(special[client], scenario)
 }
 
 // countRuns counts what there is to run.
-func countRuns(clients, scenarios []string) int {
+func countRuns(o options) int {
 	n := 0
-	for _, client := range clients {
-		for _, scenario := range scenarios {
+	for _, client := range o.clients {
+		for _, scenario := range o.scenarios {
 			if plays(client, scenario) {
-				n++
+				n += len(o.upstreams)
 			}
 		}
 	}
 	return n
-}
-
-// playedBy is the harness's word for which requests of a client belong to the
-// script: those with tools for an agent, which asks for titles and the like on
-// the side, and any for a program around an SDK.
-func playedBy(client string) string {
-	for _, agent := range []string{"claude-code", "codex", "opencode-"} {
-		if strings.HasPrefix(client, agent) {
-			return "tools"
-		}
-	}
-	return "any"
 }

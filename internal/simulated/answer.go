@@ -1,8 +1,6 @@
 package simulated
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"strconv"
 	"strings"
 )
@@ -10,12 +8,15 @@ import (
 // answer is what the model says, in terms that the three protocols share.
 type answer struct {
 	thinking string
+	hidden   bool // thinking is for the service alone
 	text     string
 	calls    []call
 	stop     stopReason
 	sequence string // the stop sequence, if that was the reason
 
-	input     int // tokens
+	input     int // tokens, those of the cache included
+	cached    int // tokens that the prompt cache had
+	written   int // tokens that it was given
 	output    int // tokens, reasoning included
 	reasoning int // tokens
 }
@@ -38,12 +39,13 @@ func compose(q *question, b *behaviour) (*answer, *failure) {
 	}
 	a.calls = calls
 	if b.thinking {
-		a.thinking = q.reasoning(calls)
+		a.thinking, a.hidden = q.reasoning(calls), b.hidden
 	}
 	if len(calls) == 0 || b.preface {
 		a.text = q.text(b, calls, missing)
 	}
 	a.finish(q)
+	a.cached, a.written = a.input*b.cache.read/100, a.input*b.cache.written/100
 	return a, nil
 }
 
@@ -173,18 +175,19 @@ func (a *answer) stopAt(sequences []string) {
 	}
 }
 
+// shown is the reasoning that others may read.
+func (a *answer) shown() string {
+	if a.hidden {
+		return ""
+	}
+	return a.thinking
+}
+
 // countPieces returns how many content events the answer is streamed in.
 func (a *answer) countPieces() int {
-	n := countPieces(a.thinking, textPiece) + countPieces(a.text, textPiece)
+	n := countPieces(a.shown(), textPiece) + countPieces(a.text, textPiece)
 	for _, c := range a.calls {
 		n += countPieces(c.args, argsPiece)
 	}
 	return n
-}
-
-// seal returns what stands for the secret part of reasoning: the signature of
-// Messages, the encrypted content of Responses. It depends on the text alone.
-func seal(thinking string) string {
-	sum := sha256.Sum256([]byte("simulated reasoning: " + thinking))
-	return base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -170,9 +170,9 @@ func TestMediaDoNotCountByTheirBytes(t *testing.T) {
 	}{
 		{chat, `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"` + image + `"}}]}]}`},
 		{responses, `{"input":[{"role":"user","content":[{"type":"input_image","image_url":"` + image + `"}]}]}`},
-		{responses, `{"input":[{"type":"function_call_output","output":[{"type":"input_image","image_url":"` + image + `"}]}]}`},
+		{responses, `{"input":[{"type":"function_call","call_id":"1"},{"type":"function_call_output","call_id":"1","output":[{"type":"input_image","image_url":"` + image + `"}]}]}`},
 		{messages, `{"messages":[{"role":"user","content":[{"type":"document","source":{"data":"` + image + `"}}]}]}`},
-		{messages, `{"messages":[{"role":"user","content":[{"type":"tool_result","content":[{"type":"image","source":{"data":"` + image + `"}}]}]}]}`},
+		{messages, `{"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"1","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"1","content":[{"type":"image","source":{"data":"` + image + `"}}]}]}]}`},
 	} {
 		q := scan(tc.proto, tc.body)
 		if f := q.read(); f != nil {

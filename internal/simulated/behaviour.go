@@ -13,11 +13,13 @@ type behaviour struct {
 	parallel bool
 	preface  bool // a sentence before tool calls
 	thinking bool
+	hidden   bool // nobody else can read the reasoning
 	json     bool
 	call     string // the tool to call, by name
 	args     string // its arguments, a JSON object; "" makes some from the schema
 	long     int    // count to this number
 	bench    int    // say this many constant words
+	cache    cacheShare
 	pace     pace
 	fault    fault
 	failure  string // a name that findFailure knows, or ""
@@ -27,6 +29,15 @@ type behaviour struct {
 	page     page
 	ping     time.Duration // between the keep-alives of a silent stream; 0 sends none
 	unknown  string        // the first word that was not understood
+}
+
+// cacheShare is how much of the input the prompt cache had, and how much it was
+// given, in percent.
+type cacheShare struct{ read, written int }
+
+func newCacheShare(n []int) cacheShare {
+	read := min(number(n, 0, 50), 100)
+	return cacheShare{read, min(number(n, 1, 25), 100-read)}
 }
 
 // page is an answer with status 200 that is none.
@@ -88,6 +99,8 @@ var vocabulary = map[string]word{
 	"parallel": {0, func(b *behaviour, _ []int) { b.parallel = true }},
 	"text":     {0, func(b *behaviour, _ []int) { b.preface = true }},
 	"thinking": {0, func(b *behaviour, _ []int) { b.thinking = true }},
+	"hidden":   {0, func(b *behaviour, _ []int) { b.thinking, b.hidden = true, true }},
+	"cache":    {2, func(b *behaviour, n []int) { b.cache = newCacheShare(n) }},
 	"json":     {0, func(b *behaviour, _ []int) { b.json = true }},
 	"slow":     {2, func(b *behaviour, n []int) { b.pace = slowPace(n) }},
 	"long":     {1, func(b *behaviour, n []int) { b.long = min(number(n, 0, 2000), maxCount) }},

@@ -41,9 +41,9 @@ func (e *chatEncoder) whole(dst []byte) []byte {
 		dst = quote(dst, e.a.text)
 	}
 	dst = append(dst, `,"refusal":null,"annotations":[]`...)
-	if e.a.thinking != "" {
+	if shown := e.a.shown(); shown != "" {
 		dst = append(dst, `,"reasoning_content":`...)
-		dst = quote(dst, e.a.thinking)
+		dst = quote(dst, shown)
 	}
 	if len(e.a.calls) > 0 {
 		dst = append(dst, `,"tool_calls":[`...)
@@ -103,7 +103,11 @@ func (e *chatEncoder) appendUsage(dst []byte) []byte {
 	dst = strconv.AppendInt(dst, int64(e.a.output), 10)
 	dst = append(dst, `,"total_tokens":`...)
 	dst = strconv.AppendInt(dst, int64(e.a.input+e.a.output), 10)
-	dst = append(dst, `,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":`...)
+	dst = append(dst, `,"prompt_tokens_details":{"cached_tokens":`...)
+	dst = strconv.AppendInt(dst, int64(e.a.cached), 10)
+	dst = append(dst, `,"cache_write_tokens":`...)
+	dst = strconv.AppendInt(dst, int64(e.a.written), 10)
+	dst = append(dst, `,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":`...)
 	dst = strconv.AppendInt(dst, int64(e.a.reasoning), 10)
 	return append(dst, `,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}`...)
 }
@@ -145,7 +149,7 @@ func (e *chatEncoder) stream(s *stream) {
 	if !s.send(opening, e.role()) {
 		return
 	}
-	for piece := range pieces(e.a.thinking, textPiece) {
+	for piece := range pieces(e.a.shown(), textPiece) {
 		if !s.send(content, e.text("reasoning_content", piece)) {
 			return
 		}

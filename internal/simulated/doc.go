@@ -29,6 +29,8 @@
 //	text             with tools: a sentence before the calls
 //	call NAME [JSON] (only in a line of text, and last in it) call that tool, with these arguments
 //	thinking         reasoning before the answer
+//	hidden           the same, but nobody can read it: only its seal is there
+//	cache-50-25      that percentage of the input came from the prompt cache, and that was written to it
 //	json             a JSON object even if no format was asked for (an asked for schema is always honoured)
 //	slow-2000-100    milliseconds before the first event (the headers come at once) and between events; one number sets both
 //	long-2000        the numbers from 1 to 2000, one per event
@@ -55,9 +57,19 @@
 // group do the same to its body, and the error events become a 200 with an
 // error in it, as some gateways send.
 //
+// # What is refused
+//
+// As the real services do, a Provider refuses requests in which a tool call has
+// no result, or a result no call; reasoning whose seal it did not make (in
+// Messages also where its text was changed); ids that the service does not
+// take; and names of members and types that belong to another protocol. Names
+// that no protocol has are let through. Of requests for "bench" words nothing
+// is checked.
+//
 // # Estimates
 //
 // Usage is an estimate that depends on nothing but the request: four bytes are a
 // token, an image or a document is a thousand. count_tokens and the usage of
-// the answer always agree. Output limits and stop sequences are honoured.
+// the answer always agree. Output limits and stop sequences are honoured. What
+// the prompt cache did is made up, and only where it was asked for ("cache").
 package simulated

@@ -50,8 +50,19 @@ func (e *messagesEncoder) appendStop(dst []byte) []byte {
 // appendInput appends the members of usage that are known from the start.
 func (e *messagesEncoder) appendInput(dst []byte) []byte {
 	dst = append(dst, `"input_tokens":`...)
-	dst = strconv.AppendInt(dst, int64(e.a.input), 10)
-	return append(dst, `,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,`...)
+	dst = strconv.AppendInt(dst, int64(e.a.input-e.a.cached-e.a.written), 10)
+	dst = append(dst, `,"cache_creation_input_tokens":`...)
+	dst = strconv.AppendInt(dst, int64(e.a.written), 10)
+	dst = append(dst, `,"cache_read_input_tokens":`...)
+	dst = strconv.AppendInt(dst, int64(e.a.cached), 10)
+	return append(dst, ',')
+}
+
+// appendCacheSplit appends how long the prompt cache keeps what it was given.
+func (e *messagesEncoder) appendCacheSplit(dst []byte) []byte {
+	dst = append(dst, `"cache_creation":{"ephemeral_5m_input_tokens":`...)
+	dst = strconv.AppendInt(dst, int64(e.a.written), 10)
+	return append(dst, `,"ephemeral_1h_input_tokens":0},`...)
 }
 
 // appendOutput appends the members of usage that are known at the end.
@@ -66,15 +77,16 @@ func (e *messagesEncoder) appendOutput(dst []byte) []byte {
 	return dst
 }
 
-const (
-	cacheSplit = `"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},`
-	usageEnd   = `,"service_tier":"standard","inference_geo":"not_available"}`
-)
+const usageEnd = `,"service_tier":"standard","inference_geo":"not_available"}`
 
 func (e *messagesEncoder) whole(dst []byte) []byte {
 	dst = e.envelope(dst)
 	start := len(dst)
-	if e.a.thinking != "" {
+	if e.a.thinking != "" && e.a.hidden {
+		dst = append(dst, '{')
+		dst = append(dst, e.redacted()...)
+		dst = append(dst, `},`...)
+	} else if e.a.thinking != "" {
 		dst = append(dst, `{"type":"thinking","thinking":`...)
 		dst = quote(dst, e.a.thinking)
 		dst = append(dst, `,"signature":"`...)
@@ -104,7 +116,7 @@ func (e *messagesEncoder) whole(dst []byte) []byte {
 	dst = e.appendStop(dst)
 	dst = append(dst, `,"usage":{`...)
 	dst = e.appendInput(dst)
-	dst = append(dst, cacheSplit...)
+	dst = e.appendCacheSplit(dst)
 	dst = e.appendOutput(dst)
 	return append(dst, usageEnd+"}"...)
 }
@@ -142,7 +154,8 @@ func (e *messagesEncoder) messageStart() []byte {
 	e.buf = e.envelope(e.buf)
 	e.buf = append(e.buf, `],"stop_reason":null,"stop_sequence":null,"stop_details":null,"usage":{`...)
 	e.buf = e.appendInput(e.buf)
-	e.buf = append(e.buf, cacheSplit+`"output_tokens":1`+usageEnd+"}}\n\n"...)
+	e.buf = e.appendCacheSplit(e.buf)
+	e.buf = append(e.buf, `"output_tokens":1`+usageEnd+"}}\n\n"...)
 	return e.buf
 }
 
@@ -156,7 +169,15 @@ func (e *messagesEncoder) messageDelta() []byte {
 	return e.buf
 }
 
+// redacted is the members of the block of hidden reasoning.
+func (e *messagesEncoder) redacted() string {
+	return `"type":"redacted_thinking","data":"` + seal(e.a.thinking) + `"`
+}
+
 func (e *messagesEncoder) streamThinking(s *stream) bool {
+	if e.a.hidden {
+		return e.start(s, e.redacted()) && e.stop(s)
+	}
 	if !e.start(s, `"type":"thinking","thinking":"","signature":""`) {
 		return false
 	}

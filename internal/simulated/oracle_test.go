@@ -61,7 +61,7 @@ func TestTheOracleFindsNothingWrong(t *testing.T) {
 	dir := t.TempDir()
 	for _, api := range rich {
 		for _, model := range []string{
-			"demo", "demo-tools", "demo-tools+parallel", "demo-thinking", "demo-thinking+tools+text+parallel", "demo-json", "demo-long-300",
+			"demo", "demo-tools", "demo-tools+parallel", "demo-thinking", "demo-thinking+tools+text+parallel", "demo-hidden+tools+cache", "demo-json", "demo-long-300",
 		} {
 			for _, limit := range []int{100_000, 30, 15, 3, 1} {
 				files := make([]string, 2)

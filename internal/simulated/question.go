@@ -42,6 +42,7 @@ type raw struct {
 	limitNewer   gjson.Result // max_completion_tokens, before which max_tokens steps back
 	choices      gjson.Result // n
 	stateful     string       // the name of a parameter that needs stored state, or ""
+	foreign      string       // the name of a parameter of another protocol, or ""
 	echo         [len(echoes)]string
 }
 
@@ -96,6 +97,9 @@ func (q *question) take(name string, v gjson.Result) {
 			r.stateful = name
 		}
 	}
+	if membersOf[name].foreignTo(q.proto) {
+		r.foreign = name
+	}
 	if q.proto == responses {
 		r.takeEcho(name, v)
 	}
@@ -103,6 +107,9 @@ func (q *question) take(name string, v gjson.Result) {
 
 // read reads the conversation and checks what the real services check first.
 func (q *question) read() *failure {
+	if name := q.raw.foreign; name != "" {
+		return foreignMember(q.proto, name)
+	}
 	switch q.proto {
 	case chat:
 		return q.readChat()

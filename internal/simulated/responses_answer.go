@@ -116,7 +116,11 @@ func appendRaw(dst []byte, raw, absent string) []byte {
 func (e *responsesEncoder) appendUsage(dst []byte) []byte {
 	dst = append(dst, `{"input_tokens":`...)
 	dst = strconv.AppendInt(dst, int64(e.a.input), 10)
-	dst = append(dst, `,"input_tokens_details":{"cached_tokens":0,"cache_write_tokens":0},"output_tokens":`...)
+	dst = append(dst, `,"input_tokens_details":{"cached_tokens":`...)
+	dst = strconv.AppendInt(dst, int64(e.a.cached), 10)
+	dst = append(dst, `,"cache_write_tokens":`...)
+	dst = strconv.AppendInt(dst, int64(e.a.written), 10)
+	dst = append(dst, `},"output_tokens":`...)
 	dst = strconv.AppendInt(dst, int64(e.a.output), 10)
 	dst = append(dst, `,"output_tokens_details":{"reasoning_tokens":`...)
 	dst = strconv.AppendInt(dst, int64(e.a.reasoning), 10)
@@ -174,7 +178,7 @@ func (e *responsesEncoder) appendReasoning(dst []byte, done bool) []byte {
 		dst = append(dst, '"')
 	}
 	dst = append(dst, `,"summary":[`...)
-	if done {
+	if done && !e.a.hidden {
 		dst = e.appendSummary(dst, e.a.thinking)
 	}
 	return append(dst, `]}`...)

@@ -1,6 +1,11 @@
 package simulated
 
-import "github.com/tidwall/gjson"
+import (
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
 
 // echoes are the parameters that a Response object repeats, with what it says
 // when the request has none.
@@ -49,10 +54,9 @@ func (q *question) readResponses() *failure {
 		q.length += len(in.Raw)
 		q.hear(in)
 	case in.IsArray():
-		in.ForEach(func(_, item gjson.Result) bool {
-			q.readItem(item)
-			return true
-		})
+		if f := q.readItems(in); f != nil {
+			return f
+		}
 	default:
 		return invalid("missing_required_parameter", "input", "Missing required parameter: 'input'.")
 	}
@@ -62,7 +66,22 @@ func (q *question) readResponses() *failure {
 	return q.readLimit(q.raw.limit, "max_output_tokens")
 }
 
-func (q *question) readItem(item gjson.Result) {
+func (q *question) readItems(in gjson.Result) *failure {
+	var law responsesLaw
+	var f *failure
+	n := 0
+	in.ForEach(func(_, item gjson.Result) bool {
+		f = q.readItem(&law, "input["+strconv.Itoa(n)+"]", item)
+		n++
+		return f == nil
+	})
+	if f == nil && len(law.open) > 0 {
+		return invalid("", "input", "No tool output found for function call "+law.open[0]+".")
+	}
+	return f
+}
+
+func (q *question) readItem(law *responsesLaw, at string, item gjson.Result) *failure {
 	var typ, role string
 	var content, output, tools gjson.Result
 	item.ForEach(func(key, v gjson.Result) bool {
@@ -80,6 +99,14 @@ func (q *question) readItem(item gjson.Result) {
 		}
 		return true
 	})
+	if f := law.item(at, typ, item); f != nil {
+		return f
+	}
+	for _, parts := range [...]gjson.Result{content, output} {
+		if f := checkParts(responses, parts, at); f != nil {
+			return f
+		}
+	}
 	switch typ {
 	case "", "message":
 		q.weigh(item, content)
@@ -99,4 +126,38 @@ func (q *question) readItem(item gjson.Result) {
 		q.weigh(item, content)
 		q.turn()
 	}
+	return nil
+}
+
+// responsesLaw is the conversation so far, as far as the service checks it.
+type responsesLaw struct{ open calls }
+
+// idPrefixes are what the ids of items begin with.
+var idPrefixes = map[string]string{"message": "msg", "reasoning": "rs", "function_call": "fc", "custom_tool_call": "ctc"}
+
+// item checks the next item.
+func (l *responsesLaw) item(at, typ string, item gjson.Result) *failure {
+	if f := checkType(responses, typ, at); f != nil {
+		return f
+	}
+	prefix := idPrefixes[typ]
+	if id := item.Get("id").String(); id != "" && !strings.HasPrefix(id, prefix) {
+		return invalid("invalid_value", at+".id", "Invalid '"+at+".id': '"+id+"'. Expected an ID that begins with '"+prefix+"'.")
+	}
+	switch id := item.Get("call_id").String(); typ {
+	case "function_call", "custom_tool_call":
+		if id == "" || len(id) > 64 {
+			return invalid("string_above_max_length", at+".call_id", "Invalid '"+at+".call_id': a string of 1 to 64 characters is expected.")
+		}
+		l.open = append(l.open, id)
+	case "function_call_output", "custom_tool_call_output":
+		if !l.open.take(id) {
+			return invalid("", "input", "No tool call found for "+strings.ReplaceAll(typ, "_", " ")+" with call_id "+id+".")
+		}
+	case "reasoning":
+		if sealed := item.Get("encrypted_content"); sealed.Type == gjson.String && !genuine(sealed.Str) {
+			return invalid("invalid_encrypted_content", "input", "The encrypted content for item "+item.Get("id").String()+" could not be verified.")
+		}
+	}
+	return nil
 }

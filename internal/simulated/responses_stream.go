@@ -72,6 +72,16 @@ func (e *responsesEncoder) streamReasoning(s *stream) bool {
 	if !s.send(structure, e.close()) {
 		return false
 	}
+	if !e.a.hidden && !e.streamSummary(s) {
+		return false
+	}
+	e.openItem("response.output_item.done")
+	e.buf = e.appendReasoning(e.buf, true)
+	e.item++
+	return s.send(structure, e.close())
+}
+
+func (e *responsesEncoder) streamSummary(s *stream) bool {
 	e.openPart("response.reasoning_summary_part.added", "rs_", atSummary+`,"part":`)
 	e.buf = e.appendSummary(e.buf, "")
 	s.send(structure, e.close())
@@ -87,10 +97,6 @@ func (e *responsesEncoder) streamReasoning(s *stream) bool {
 	s.send(structure, e.close())
 	e.openPart("response.reasoning_summary_part.done", "rs_", atSummary+`,"part":`)
 	e.buf = e.appendSummary(e.buf, e.a.thinking)
-	s.send(structure, e.close())
-	e.openItem("response.output_item.done")
-	e.buf = e.appendReasoning(e.buf, true)
-	e.item++
 	return s.send(structure, e.close())
 }
 

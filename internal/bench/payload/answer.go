@@ -1,6 +1,6 @@
 // Package payload holds what travels in the benchmark: requests as clients
-// send them and answers as providers give them, in two protocols. All of it is
-// fixed: the same bytes in every run.
+// send them and answers as providers give them, in three protocols. All of it
+// is fixed: the same bytes in every run.
 package payload
 
 import (
@@ -24,6 +24,8 @@ const (
 type Completeness struct {
 	// Words in their order.
 	Words int
+	// Times is how often all words come, one time after the other. Default: 1.
+	Times int
 	// End is a part of the last 64 bytes.
 	End string
 }
@@ -66,26 +68,38 @@ func ParseModel(name string) (Answer, error) {
 
 // Whole is the answer as one JSON document.
 func (a Answer) Whole(protocol translate.Protocol, model string) []byte {
-	if protocol == translate.Messages {
+	switch protocol {
+	case translate.Messages:
 		return messagesWhole(a, model)
+	case translate.Responses:
+		return responsesWhole(a, model)
 	}
 	return chatWhole(a, model)
 }
 
 // Stream is the answer as server-sent events.
 func (a Answer) Stream(protocol translate.Protocol, model string) []Event {
-	if protocol == translate.Messages {
+	switch protocol {
+	case translate.Messages:
 		return messagesStream(a, model)
+	case translate.Responses:
+		return responsesStream(a, model)
 	}
 	return chatStream(a, model)
 }
 
 // Complete tells how to recognize the whole answer, or the stream.
 func (a Answer) Complete(protocol translate.Protocol, stream bool) Completeness {
-	c := Completeness{Words: a.Words, End: "}"}
-	if stream && protocol == translate.Messages {
+	c := Completeness{Words: a.Words, Times: 1, End: "}"}
+	if !stream {
+		return c
+	}
+	switch protocol {
+	case translate.Messages:
 		c.End = "message_stop"
-	} else if stream {
+	case translate.Responses:
+		c.Times = responsesTimes // its last event holds all words, and no mark of its own at the end
+	default:
 		c.End = "[DONE]"
 	}
 	return c
@@ -94,7 +108,7 @@ func (a Answer) Complete(protocol translate.Protocol, stream bool) Completeness 
 // Event is one server-sent event with the empty line that ends it.
 type Event struct {
 	Bytes []byte
-	// Word tells that the event carries a word, before which the pace holds.
+	// Word tells that the event carries a new word, before which the pace holds.
 	Word bool
 }
 

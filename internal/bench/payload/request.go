@@ -39,25 +39,39 @@ func (r Request) Body() []byte {
 }
 
 func (r Request) body(c conversation) []byte {
-	if r.Protocol == translate.Messages {
+	switch r.Protocol {
+	case translate.Messages:
 		return messagesBody(c, r.Model, r.Stream)
+	case translate.Responses:
+		return responsesBody(c, r.Model, r.Stream)
 	}
 	return chatBody(c, r.Model, r.Stream)
+}
+
+// Path is where a protocol's requests go.
+func Path(protocol translate.Protocol) string {
+	switch protocol {
+	case translate.Messages:
+		return "/v1/messages"
+	case translate.Responses:
+		return "/v1/responses"
+	}
+	return "/v1/chat/completions"
 }
 
 // HTTP is the whole request for the server at host, head and body, ready to be
 // written to a connection. It carries key as the protocol's SDKs do.
 func (r Request) HTTP(host, key string) []byte {
-	path, auth, accept := "/v1/chat/completions", "Authorization: Bearer "+key, "application/json"
+	auth, accept := "Authorization: Bearer "+key, "application/json"
 	if r.Protocol == translate.Messages {
-		path, auth = "/v1/messages", "Anthropic-Version: 2023-06-01\r\nX-Api-Key: "+key
+		auth = "Anthropic-Version: 2023-06-01\r\nX-Api-Key: " + key
 	}
 	if r.Stream {
 		accept = "text/event-stream"
 	}
 	body := r.Body()
 	head := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: %s\r\n%s\r\n"+
-		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, host, accept, auth, len(body))
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n", Path(r.Protocol), host, accept, auth, len(body))
 	return append(head, body...)
 }
 

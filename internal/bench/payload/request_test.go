@@ -31,13 +31,14 @@ func TestABodySaysWhatTheRequestSays(t *testing.T) {
 					Model    string
 					Stream   bool
 					Messages []any
+					Input    []any
 					Tools    []any
 				}
 				r := Request{Protocol: protocol, Size: size, Model: "m", Stream: stream}
 				if err := json.Unmarshal(r.Body(), &got); err != nil {
 					t.Fatalf("Body(%+v): %v", r, err)
 				}
-				if got.Model != "m" || got.Stream != stream || len(got.Messages) == 0 || (len(got.Tools) > 0) != (size == Agent) {
+				if got.Model != "m" || got.Stream != stream || len(got.Messages)+len(got.Input) == 0 || (len(got.Tools) > 0) != (size == Agent) {
 					t.Errorf("Body(%+v): model %q, stream %v, %d messages, %d tools", r, got.Model, got.Stream, len(got.Messages), len(got.Tools))
 				}
 			}
@@ -51,6 +52,7 @@ func TestARequestIsHTTPWithTheKeyWhereSDKsPutIt(t *testing.T) {
 		path, header, value string
 	}{
 		{translate.Chat, "/v1/chat/completions", "Authorization", "Bearer k"},
+		{translate.Responses, "/v1/responses", "Authorization", "Bearer k"},
 		{translate.Messages, "/v1/messages", "X-Api-Key", "k"},
 	} {
 		r := Request{Protocol: tc.protocol, Model: "m"}

@@ -24,12 +24,13 @@ func Serve(listener net.Listener) error {
 	return server.Serve(listener)
 }
 
-// Handler serves Chat Completions and Messages. The request's model names the
+// Handler serves Chat Completions, Responses and Messages. The request's model names the
 // answer (see payload.ParseModel), its "stream" the form.
 func Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST /v1/chat/completions", &model{protocol: translate.Chat})
-	mux.Handle("POST /v1/messages", &model{protocol: translate.Messages})
+	for _, protocol := range []translate.Protocol{translate.Chat, translate.Responses, translate.Messages} {
+		mux.Handle("POST "+payload.Path(protocol), &model{protocol: protocol})
+	}
 	return mux
 }
 

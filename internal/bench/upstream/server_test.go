@@ -15,18 +15,14 @@ import (
 
 // ask lets the handler answer a request.
 func ask(r payload.Request) *httptest.ResponseRecorder {
-	path := "/v1/chat/completions"
-	if r.Protocol == translate.Messages {
-		path = "/v1/messages"
-	}
 	w := httptest.NewRecorder()
-	Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(r.Body())))
+	Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, payload.Path(r.Protocol), bytes.NewReader(r.Body())))
 	return w
 }
 
 func TestTheModelAndTheStreamFlagChooseTheAnswer(t *testing.T) {
 	answer := payload.Answer{Words: 7}
-	for _, protocol := range []translate.Protocol{translate.Chat, translate.Messages} {
+	for _, protocol := range []translate.Protocol{translate.Chat, translate.Responses, translate.Messages} {
 		for _, size := range []payload.Size{payload.Small, payload.Agent} {
 			r := payload.Request{Protocol: protocol, Size: size, Model: "x-" + answer.Model()}
 			whole := ask(r)

@@ -86,6 +86,7 @@ func options(args []string) (o bench.Options, lines string, err error) {
 	caddy := flags.String("caddy", "./caddy", "Caddy `binary` with llm_proxy")
 	targets := flags.String("targets", strings.Join(bench.Targets(), ","), "`names` of targets to measure, separated by commas")
 	only := flags.String("only", "", "measure only scenarios whose names match the `regexp`")
+	flags.BoolVar(&o.Full, "full", false, "measure all six crossings from one protocol to another, and not only Messages on Chat Completions and Responses on Messages")
 	flags.IntVar(&o.Rounds, "rounds", 5, "visit every target `n` times per scenario")
 	flags.DurationVar(&o.Duration, "d", 2*time.Second, "`duration` of a run")
 	flags.BoolVar(&o.Quick, "quick", false, "see in some seconds that all scenarios work; the numbers mean little (overrides -rounds and -d)")

@@ -27,7 +27,7 @@ func TestWithoutFlagsEverythingIsMeasuredThoroughly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o.Caddy != caddy || !slices.Equal(o.Targets, bench.Targets()) || !o.Only.MatchString("any") || o.Rounds != 5 ||
-		o.Duration != 2*time.Second || o.Quick || o.Profiles != "" || lines != "" || len(o.Upstream) != 3 {
+		o.Duration != 2*time.Second || o.Quick || o.Full || o.Profiles != "" || lines != "" || len(o.Upstream) != 3 {
 		t.Errorf("options() = %+v, %q", o, lines)
 	}
 }
@@ -35,12 +35,12 @@ func TestWithoutFlagsEverythingIsMeasuredThoroughly(t *testing.T) {
 func TestFlagsChangeWhatIsMeasured(t *testing.T) {
 	profiles := filepath.Join(t.TempDir(), "a", "b")
 	o, lines, err := options([]string{
-		"-caddy", binary(t), "-rounds", "2", "-d", "300ms", "-only", "c=1$", "-targets", "llm_proxy,direct", "-pprof", profiles, "-json", "runs",
+		"-caddy", binary(t), "-rounds", "2", "-d", "300ms", "-only", "c=1$", "-targets", "llm_proxy,direct", "-pprof", profiles, "-json", "runs", "-full",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Rounds != 2 || o.Duration != 300*time.Millisecond || o.Only.MatchString("c=16") || !slices.Equal(o.Targets, []string{"direct", "llm_proxy"}) || lines != "runs" {
+	if o.Rounds != 2 || o.Duration != 300*time.Millisecond || o.Only.MatchString("c=16") || !slices.Equal(o.Targets, []string{"direct", "llm_proxy"}) || lines != "runs" || !o.Full {
 		t.Errorf("options() = %+v, %q", o, lines)
 	}
 	if info, err := os.Stat(profiles); err != nil || !info.IsDir() {
