@@ -28,6 +28,7 @@ type Stream struct {
 	watcher  *translate.Watcher
 	crossing *crossing.Stream // nil where client and upstream speak the same protocol
 	buffer   *[]byte
+	buffers  *sync.Pool    // where buffer is from
 	seen     int           // bytes read
 	held     []byte        // read before the first content, not yet passed on
 	rest     []byte        // the start of an event whose end has not been read yet
@@ -46,7 +47,14 @@ type Stream struct {
 // one each, so it is small; a busy stream's events coalesce in it.
 const streamBuffer = 8 << 10
 
-var streamBuffers = sync.Pool{New: func() any { b := make([]byte, streamBuffer); return &b }}
+// crossingBuffer is the same for a stream that is translated. It holds no events
+// back in the buffer, and from one read of a connection comes no more than this.
+const crossingBuffer = 4 << 10
+
+var (
+	streamBuffers   = sync.Pool{New: func() any { b := make([]byte, streamBuffer); return &b }}
+	crossingBuffers = sync.Pool{New: func() any { b := make([]byte, crossingBuffer); return &b }}
+)
 
 var watchers = sync.Pool{New: func() any { return new(translate.Watcher) }}
 
@@ -72,14 +80,16 @@ func openStream(ctx context.Context, cancel context.CancelCauseFunc, deadline *d
 		body:     response.Body,
 		key:      key,
 		watcher:  watchers.Get().(*translate.Watcher),
-		buffer:   streamBuffers.Get().(*[]byte),
+		buffers:  &streamBuffers,
 	}
 	s.watcher.Reset(q.Protocol)
 	s.watcher.Expect(q.Choices)
 	if q.asked != nil {
+		s.buffers = &crossingBuffers
 		s.crossing = crossing.NewStream(q.asked)
 		s.watcher.Tap(s.crossing)
 	}
+	s.buffer = s.buffers.Get().(*[]byte)
 	if f := s.awaitContent(response); f != nil {
 		s.Close()
 		return nil, f
@@ -414,7 +424,7 @@ func (s *Stream) Close() {
 	s.watcher.Tap(nil) // or the answer would be kept with it
 	watchers.Put(s.watcher)
 	if !s.lent {
-		streamBuffers.Put(s.buffer)
+		s.buffers.Put(s.buffer)
 	}
 	s.watcher, s.buffer, s.held, s.rest = nil, nil, nil, nil
 }
