@@ -24,7 +24,10 @@ func TestSilenceIsFilledWithPings(t *testing.T) {
 				t.Helper()
 				time.Sleep(d)
 				synctest.Wait()
-				if got := w.Body.String(); got != want {
+				events.mu.Lock()
+				got := w.Body.String()
+				events.mu.Unlock()
+				if got != want {
 					t.Errorf("%s: written %q, want %q", p, got, want)
 				}
 			}

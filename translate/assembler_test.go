@@ -277,6 +277,25 @@ func TestCallsThatBreakOffAreCut(t *testing.T) {
 	}
 }
 
+func TestASealIsAskedForWhenItsBlockEnds(t *testing.T) {
+	for name, end := range map[string]func(a *Assembler){
+		"closed":   func(a *Assembler) { a.Close(0) },
+		"replaced": func(a *Assembler) { a.Open(0, Head{Kind: KindThinking}) },
+		"ended":    func(a *Assembler) { a.End(Usage{}, false) },
+	} {
+		a := traced(&Asked{})
+		seal := "early"
+		a.Open(0, Head{Kind: KindThinking})
+		a.SealWith(0, func() []byte { return []byte(seal) })
+		seal = "late"
+		end(a)
+		seal = "too late"
+		if got, want := said(a), "start  0; open 0 thinking; seal 0 late; close 0"; !strings.HasPrefix(got, want) {
+			t.Errorf("%s: said %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestReasonsToStopAreThoseOfTheBlocks(t *testing.T) {
 	for _, tc := range []struct {
 		said  StopReason

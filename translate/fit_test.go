@@ -236,6 +236,26 @@ func TestMoreToolsThanTheModelTakesAreRefused(t *testing.T) {
 	}
 }
 
+func TestMoreToolsThanAnyModelTakesAreRefused(t *testing.T) {
+	for _, limit := range []int{0, 2 * MostTools} {
+		target := &Target{Protocol: Chat, Capabilities: Capabilities{MaxTools: limit}}
+		c := asked(Messages)
+		c.Tools = make([]Tool, MostTools)
+		c.ToolChoice.Allowed = make([]Text, MostTools)
+		if e := c.Fit(target); e != nil {
+			t.Errorf("Fit with %d tools = %v, want no error", MostTools, e)
+		}
+		c.ToolChoice.Allowed = append(c.ToolChoice.Allowed, nil)
+		if e := c.Fit(target); e == nil || e.Param != "tool_choice" {
+			t.Errorf("Fit with a choice of more = %v, want an error about it", e)
+		}
+		c.Tools = append(c.Tools, Tool{})
+		if e := c.Fit(target); e == nil || e.Param != "tools" {
+			t.Errorf("Fit with more tools = %v, want an error about them", e)
+		}
+	}
+}
+
 func TestASchemaIsToldWhereTheModelCannotBeHeldToIt(t *testing.T) {
 	const schema = `{"type":"object","properties":{"a":{"type":"string"}}}`
 	format := Format{Kind: FormatSchema, Schema: Value(schema)}

@@ -64,6 +64,20 @@ func TestCallsWithoutAnIDGetTheirOwn(t *testing.T) {
 	}
 }
 
+func TestCallsOfOneIDAreCounted(t *testing.T) {
+	c := paired("+a +b +a -a -b -a +a -a")
+	if e := c.Pair(); e != nil {
+		t.Fatal(e)
+	}
+	repeats := []int{}
+	for i := range c.Blocks {
+		repeats = append(repeats, c.Repeats(i))
+	}
+	if got, want := fmt.Sprint(repeats), "[0 0 1 0 0 1 2 2]"; got != want {
+		t.Errorf("the calls repeat %s, want %s", got, want)
+	}
+}
+
 func TestResultLearnsWhatItsCallWas(t *testing.T) {
 	c := paired("+a +b -b -a")
 	if e := c.Pair(); e != nil {

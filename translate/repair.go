@@ -20,7 +20,7 @@ func CompleteToolResults(p Protocol, body []byte) (repaired []byte, changed bool
 	if !turns.IsArray() {
 		return body, false
 	}
-	r := repair{protocol: p, slot: -1}
+	r := repair{protocol: p, slot: -1, answered: map[string]int{}}
 	turns.ForEach(func(_, turn gjson.Result) bool {
 		r.turn(turn)
 		return true
@@ -42,14 +42,17 @@ type toolCall struct {
 	id     string
 	raw    string // the id as the body writes it
 	result string // Responses: the type of the item that answers it
+	turn   int    // that makes it
 }
 
 // repair copies turns and puts results in where they are missing.
 type repair struct {
 	protocol Protocol
 	out      []byte
-	pending  []toolCall // calls without a result, in order
-	slot     int        // Messages: where in out their results belong; -1: at the end
+	turns    int            // so far
+	pending  []toolCall     // calls since flush, in order
+	answered map[string]int // by id: the last turn with a result
+	slot     int            // Messages: where in out missing results belong; -1: at the end
 	changed  bool
 }
 
@@ -58,12 +61,18 @@ func (r *repair) turn(turn gjson.Result) {
 	if r.protocol == Messages {
 		r.changeSides(turn.Get("role").Str == "assistant")
 	}
-	r.pending = slices.DeleteFunc(r.pending, func(call toolCall) bool { return slices.Contains(results, call.id) })
+	r.turns++
+	for _, id := range results {
+		r.answered[id] = r.turns
+	}
 	if r.endsResults(turn, results) {
 		r.flush()
 	}
 	r.add(turn.Raw)
-	r.pending = append(r.pending, calls...)
+	for _, call := range calls {
+		call.turn = r.turns
+		r.pending = append(r.pending, call)
+	}
 }
 
 // changeSides tells whose turn comes. In Messages neighbouring turns of a role
@@ -93,8 +102,9 @@ func (r *repair) endsResults(turn gjson.Result, results []string) bool {
 	return false
 }
 
-// flush writes an empty result for each pending call.
+// flush writes an empty result for each pending call that has none.
 func (r *repair) flush() {
+	r.pending = slices.DeleteFunc(r.pending, func(call toolCall) bool { return r.answered[call.id] > call.turn })
 	if len(r.pending) == 0 {
 		return
 	}
@@ -140,7 +150,7 @@ func (r *repair) insert(turn string) {
 func (r *repair) idsIn(turn gjson.Result) (calls []toolCall, results []string) {
 	called := func(id gjson.Result, result string) {
 		if id.Exists() {
-			calls = append(calls, toolCall{id.String(), id.Raw, result})
+			calls = append(calls, toolCall{id: id.String(), raw: id.Raw, result: result})
 		}
 	}
 	switch r.protocol {

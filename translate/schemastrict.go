@@ -11,6 +11,16 @@ const (
 	maxStrictProperties = 5000
 )
 
+// LooseSchema is the reason why a model is not held to a schema; see
+// [Conversation.TooLoose].
+const LooseSchema = "OpenAI cannot hold a model to this schema; it is only told it"
+
+// TooLoose reports whether a schema that Anthropic holds its models to is not
+// strict enough for OpenAI. What OpenAI's own clients say goes as it is.
+func (c *Conversation) TooLoose(schema Value) bool {
+	return c.Protocol == Messages && !StrictQualifies(schema)
+}
+
 // StrictQualifies reports whether OpenAI takes a schema with strict: every
 // object closed (additionalProperties false), every property required, no
 // default, no combination but anyOf, and no keyword that it does not know. When

@@ -364,3 +364,44 @@ func TestATappedStreamFailsWhereAnEventIsNoJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestATappedStreamFailsWhereAnEventIsTooLong(t *testing.T) {
+	const content = `{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}`
+	const event = "data: " + content + "\n\n"
+	const done = "data: [DONE]\n\n"
+	piece := strings.Repeat("x", 1<<20)
+	for _, tc := range []struct {
+		name, before, begin, line string
+		contents                  int // before it
+		tapped, fails             bool
+	}{
+		{"a line, first", "", "data: {", piece, 0, true, true},
+		{"a line, in the middle", event, "data: {", piece, 1, true, true},
+		{"many lines", event, "", "data: " + piece + "\n", 1, true, true},
+		{"a comment", event, "", ":" + piece, 1, true, true},
+		{"many comments", event, "", ":" + piece + "\n", 1, true, false},
+		{"behind the end", event + done, "data: {", piece, 1, true, false},
+		{"nobody reads along", event, "data: {", piece, 1, false, false},
+	} {
+		var w Watcher
+		var got tap
+		w.Reset(Chat)
+		if tc.tapped {
+			w.Tap(&got)
+		}
+		w.Write([]byte(tc.before + tc.begin))
+		for range maxEvent>>20 + 1 {
+			w.Write([]byte(tc.line))
+		}
+		_, early := w.Failure()
+		w.Write([]byte("\n\n" + event + done))
+		w.Close()
+		e, failed := w.Failure()
+		if early != tc.fails || failed != tc.fails || failed && e.Status != 502 || w.Complete() == tc.fails {
+			t.Errorf("%s: failed %v, at the end %v (%v), complete %v", tc.name, early, failed, e, w.Complete())
+		}
+		if tc.fails && len(got) != tc.contents {
+			t.Errorf("%s: %d events passed, want the %d before it", tc.name, len(got), tc.contents)
+		}
+	}
+}

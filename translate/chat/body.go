@@ -179,8 +179,8 @@ func (w *requestWriter) formatStrict() translate.Flag {
 	switch {
 	case f.Strict != translate.Unset || w.c.Protocol != translate.Messages:
 		return f.Strict
-	case w.tooLoose(f.Schema):
-		w.c.Lose(translate.SettingFormat, translate.Changed, looseSchema)
+	case w.c.TooLoose(f.Schema):
+		w.c.Lose(translate.SettingFormat, translate.Changed, translate.LooseSchema)
 		return translate.Off
 	}
 	return translate.On

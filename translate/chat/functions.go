@@ -91,9 +91,9 @@ func (w *requestWriter) writeTool(i int, t *translate.Tool) *translate.Error {
 		w.dst = append(w.dst, `,"parameters":`...)
 		w.dst = translate.AppendOpenAISchema(w.dst, t.Schema)
 		strict := t.Strict
-		if strict == translate.On && w.tooLoose(t.Schema) {
+		if strict == translate.On && w.c.TooLoose(t.Schema) {
 			strict = translate.Off
-			w.c.Losses.Add(toolParam(t.Index)+".strict", translate.Changed, looseSchema)
+			w.c.Losses.Add(toolParam(t.Index)+".strict", translate.Changed, translate.LooseSchema)
 		}
 		w.writeStrict(strict)
 	}
@@ -101,15 +101,6 @@ func (w *requestWriter) writeTool(i int, t *translate.Tool) *translate.Error {
 	w.writeMark(t.Cache)
 	w.dst = append(w.dst, "},"...)
 	return nil
-}
-
-// looseSchema is the reason why a model is not held to a schema.
-const looseSchema = "OpenAI cannot hold a model to this schema; it is only told it"
-
-// tooLoose reports whether a schema that Anthropic holds its models to is not
-// strict enough for OpenAI.
-func (w *requestWriter) tooLoose(schema translate.Value) bool {
-	return w.c.Protocol == translate.Messages && !translate.StrictQualifies(schema)
 }
 
 // writeDescription writes what a tool is for. What has no other place is told

@@ -281,3 +281,16 @@ func TestAStreamThatBeginsAnewWithinACallIsBroken(t *testing.T) {
 		}
 	}
 }
+
+// TestTimeToCompleteToolResultsIsInProportion looks for calls without a result where
+// there are none.
+func TestTimeToCompleteToolResultsIsInProportion(t *testing.T) {
+	for _, p := range protocols {
+		t.Run(apiName(p), func(t *testing.T) {
+			checkProportion(t, 4000, func(n int) func() {
+				body := []byte(callsAnd(p, n, numbered("call_"), same("f"), ""))
+				return func() { translate.CompleteToolResults(p, body) }
+			})
+		})
+	}
+}

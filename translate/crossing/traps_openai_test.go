@@ -45,6 +45,14 @@ var openAITraps = []trap{
 		{from: translate.Chat, request: asks(hello, oneTool), to: bare(translate.Responses), want: map[string]string{"tools.0.strict": "false"}},
 		{from: translate.Messages, request: claudeAsks(hello, oneClaudeTool), to: bare(translate.Responses), want: map[string]string{"tools.0.strict": "false"}},
 		{from: translate.Responses, request: `{"model":"m","input":"hello","tools":[` + fmt.Sprintf(openAIToolOfKind, `,"strict":false`) + `]}`, to: bare(translate.Chat), want: map[string]string{"tools.0.function.strict": "false"}},
+		{
+			from: translate.Messages, request: claudeAsks(hello, `,"tools":[{"name":"f","strict":true,"input_schema":{"type":"object","properties":{"a":{"type":"string"}}}}]`), to: bare(translate.Chat),
+			want: map[string]string{"tools.0.function.strict": "false"}, losses: []string{"tools[0].strict changed"},
+		},
+		{
+			from: translate.Messages, request: claudeAsks(hello, `,"tools":[{"name":"f","strict":true,"input_schema":{"type":"object","properties":{"a":{"type":"string"}}}}]`), to: bare(translate.Responses),
+			want: map[string]string{"tools.0.strict": "false"}, losses: []string{"tools[0].strict changed"},
+		},
 	}},
 	{number: 33, name: "store has two defaults", requests: []requestCase{
 		{from: translate.Chat, request: asks(hello, ""), to: bare(translate.Responses), want: map[string]string{"store": "false"}},

@@ -251,3 +251,30 @@ stop tool`
 		t.Errorf("losses = %v, want the tool of the vendor's", losses)
 	}
 }
+
+func TestAnAnswerThatBeginsAnewWithinACallIsBroken(t *testing.T) {
+	const start = `{"type":"message_start","message":{"model":"m","content":[]}}`
+	call := []string{
+		start,
+		`{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}`,
+		`{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"a\":"}}`,
+	}
+	for _, tc := range []struct {
+		name   string
+		stream []string
+		broken bool
+	}{
+		{"half a call", append(call, start), true},
+		{"a whole call", append(call, `{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"1}"}}`, start), false},
+	} {
+		var r recorder
+		a := translate.NewAssembler(&translate.Asked{}, &r)
+		d := NewDecoder(a)
+		for _, data := range tc.stream {
+			d.Event(nil, []byte(data))
+		}
+		if e := a.Broken(); (e != nil) != tc.broken || strings.Contains(r.out.String(), "failed") {
+			t.Errorf("%s: Broken = %v, want broken %v, and nothing of it told: %s", tc.name, e, tc.broken, r.out.String())
+		}
+	}
+}

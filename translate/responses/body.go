@@ -154,8 +154,11 @@ func (w *body) schema(f *translate.Format) {
 	w.dst = append(w.dst, f.Schema...)
 	if !w.t.Quirks.NoStrict {
 		// Where the client's protocol has no such choice, it means yes.
-		strict := f.Strict == translate.On || f.Strict == translate.Unset &&
-			w.c.Protocol == translate.Messages && translate.StrictQualifies(f.Schema)
+		strict := f.Strict == translate.On || f.Strict == translate.Unset && w.c.Protocol == translate.Messages
+		if strict && w.c.TooLoose(f.Schema) {
+			strict = false
+			w.c.Lose(translate.SettingFormat, translate.Changed, translate.LooseSchema)
+		}
 		w.raw(`,"strict":`)
 		w.dst = strconv.AppendBool(w.dst, strict)
 	}

@@ -99,8 +99,13 @@ func (w *body) tool(i int, t *translate.Tool) {
 	w.raw(`,"parameters":`)
 	w.dst = translate.AppendOpenAISchema(w.dst, t.Schema)
 	if !w.t.Quirks.NoStrict {
+		strict := t.Strict == translate.On
+		if strict && w.c.TooLoose(t.Schema) {
+			strict = false
+			w.c.Losses.Add(toolParam(t.Index)+".strict", translate.Changed, translate.LooseSchema)
+		}
 		w.raw(`,"strict":`)
-		w.dst = strconv.AppendBool(w.dst, t.Strict == translate.On)
+		w.dst = strconv.AppendBool(w.dst, strict)
 	}
 	w.raw("}")
 }
