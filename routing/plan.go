@@ -37,6 +37,27 @@ type Options struct {
 	// KeyCycles is how often one request may go through a route's keys; at
 	// least 1.
 	KeyCycles int
+	// Breaker says when a provider's model is asked last.
+	Breaker keys.Breaker
+	// Retries bounds attempts beyond a request's first.
+	Retries Retries
+	// Wait is how long a request may wait for a key when all rest. 0: it is
+	// answered at once.
+	Wait time.Duration
+	// NoAffinity sends each request of a conversation wherever its turn leads.
+	NoAffinity bool
+	// Notify hears what happens to keys and routes. It is called on the way of
+	// requests, so it must not wait. nil: nobody listens.
+	Notify func(Notice)
+}
+
+// Retries is how many attempts beyond the first of their requests may go to
+// upstreams that are not known to be well, so that an outage is not amplified.
+type Retries struct {
+	// Ratio is that many per request, such as 0.2.
+	Ratio float64
+	// PerSecond is that many more.
+	PerSecond float64
 }
 
 // Router knows every way from a model's name to an upstream. It is immutable

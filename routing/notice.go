@@ -1,0 +1,32 @@
+package routing
+
+import (
+	"time"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+)
+
+// Notice is something that the operator may want to hear of when it happens.
+type Notice struct {
+	Kind NoticeKind
+	// Provider is always set, Model (the upstream's name; empty: all models)
+	// and KeyID where they matter.
+	Provider, Model, KeyID string
+	// Scope and Why tell what a cooldown rests and for what reason.
+	Scope keys.Scope
+	Why   keys.Reason
+	// For is how long it lasts, where something begins.
+	For time.Duration
+}
+
+// NoticeKind is what a notice is about. It serves as a label.
+type NoticeKind string
+
+// All notices there are.
+const (
+	KeyCooldown  NoticeKind = "key_cooldown"  // a key, or a whole provider, rests
+	KeyRecovered NoticeKind = "key_recovered" // a key answered again after a rest
+	RouteOpen    NoticeKind = "route_open"    // the breaker of a provider's model opened
+	RouteClosed  NoticeKind = "route_closed"  // it closed again
+	RetryRefused NoticeKind = "retry_refused" // the retry budget was used up
+)
