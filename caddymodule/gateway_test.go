@@ -348,3 +348,17 @@ func byKey(handlers map[string]http.Handler) http.HandlerFunc {
 		answers(401, `{"error":{"message":"Incorrect API key provided: `+key+`","type":"invalid_request_error","code":"invalid_api_key"}}`).ServeHTTP(w, r)
 	}
 }
+
+// inTurn answers with each of the handlers once, and with the last one from then
+// on.
+func inTurn(handlers ...http.Handler) http.HandlerFunc {
+	var mu sync.Mutex
+	n := 0
+	return func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		h := handlers[min(n, len(handlers)-1)]
+		n++
+		mu.Unlock()
+		h.ServeHTTP(w, r)
+	}
+}

@@ -22,7 +22,7 @@ func TestTheLastStreamLetsTheSharedStateGo(t *testing.T) {
 	path := filepath.Join(g.dir, "providers")
 	streams := g.openStreams(3)
 	loadNothing(t)
-	if n, _ := keyStates.References(path); n != 1 {
+	if n, _ := sharedStates.References(path); n != 1 {
 		t.Errorf("references to the keys' state with streams running = %d, want 1", n)
 	}
 	if _, connections := pooled(); connections != 1 {
@@ -54,7 +54,7 @@ func TestValidatingBesideARunningServerChangesNothing(t *testing.T) {
 	g.post(chatPath, chatRequest).want(t, 200)
 	states, transportsBefore := pooled()
 	path := filepath.Join(g.dir, "providers")
-	references, _ := keyStates.References(path)
+	references, _ := sharedStates.References(path)
 
 	validate := func() error {
 		text, err := adapt(g.config)
@@ -85,7 +85,7 @@ func TestValidatingBesideARunningServerChangesNothing(t *testing.T) {
 	if s, c := pooled(); s != states || c != transportsBefore {
 		t.Errorf("pooled = %d states, %d transports; want %d, %d as before", s, c, states, transportsBefore)
 	}
-	if n, _ := keyStates.References(path); n != references {
+	if n, _ := sharedStates.References(path); n != references {
 		t.Errorf("references to the keys' state = %d, want %d as before", n, references)
 	}
 }
@@ -134,7 +134,7 @@ func TestAProvisionThatFailsLeavesNothingBehind(t *testing.T) {
 		if s, c := pooled(); s != states || c != connections {
 			t.Errorf("%s: pooled = %d states, %d transports; want %d, %d as before", tc.name, s, c, states, connections)
 		}
-		if n, _ := keyStates.References(path); n != 1 {
+		if n, _ := sharedStates.References(path); n != 1 {
 			t.Errorf("%s: references to the keys' state = %d, want 1", tc.name, n)
 		}
 		g.post(chatPath, chatRequest).want(t, 200)

@@ -27,7 +27,7 @@ func loadNothing(t *testing.T) {
 
 // pooled counts what is in the pools of the process.
 func pooled() (states, connections int) {
-	keyStates.Range(func(any, any) bool { states++; return true })
+	sharedStates.Range(func(any, any) bool { states++; return true })
 	transports.Range(func(any, any) bool { connections++; return true })
 	return states, connections
 }

@@ -22,13 +22,13 @@ import (
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
-// What outlives a configuration: the memory about keys by the directory of
-// provider files, and connection pools by provider and transport settings. A
+// What outlives a configuration: the memory about keys and conversations by the
+// directory of provider files, and connection pools by provider and transport settings. A
 // reload finds both again, so a resting key keeps resting and no provider sees
 // a new connection.
 var (
-	keyStates  = caddy.NewUsagePool()
-	transports = caddy.NewUsagePool()
+	sharedStates = caddy.NewUsagePool()
+	transports   = caddy.NewUsagePool()
 )
 
 // runtime is a handler's working state. Caddy cleans a configuration up while
@@ -82,12 +82,16 @@ func (h *Handler) load(ctx caddy.Context) (*runtime, error) {
 
 	rt := new(runtime)
 	rt.refs.Store(1)
-	state, err := rt.keyState(h.Providers)
+	shared, err := rt.shared(h)
 	if err != nil {
+		rt.release()
 		return nil, err
 	}
 	options := h.routerOptions()
-	options.Catalog, options.Keys, options.Environ = catalog, state, environ
+	options.Catalog, options.Keys, options.Environ = catalog, shared.keys, environ
+	if h.Affinity != affinityOff {
+		options.Affinity = &shared.affinity
+	}
 	options.Transport = func(p *routing.Provider, connect time.Duration) (http.RoundTripper, error) {
 		return rt.transport(ctx, h.TransportRaw, p, connect)
 	}
@@ -120,25 +124,36 @@ func (h *Handler) announce(router *routing.Router) {
 	}
 }
 
-// sharedState is the memory about keys in its pool. It needs no cleaning up.
-type sharedState struct{ keys *keys.State }
+// sharedState is what is known about keys and conversations, in its pool. It
+// needs no cleaning up.
+type sharedState struct {
+	keys     *keys.State
+	affinity routing.Affinity
+}
 
 // Destruct implements caddy.Destructor.
 func (*sharedState) Destruct() error { return nil }
 
-func (rt *runtime) keyState(providersDir string) (*keys.State, error) {
-	path, err := filepath.Abs(providersDir)
+// shared finds or makes what the handler has in common with those before it.
+func (rt *runtime) shared(h *Handler) (*sharedState, error) {
+	path, err := filepath.Abs(h.Providers)
 	if err != nil {
-		return nil, fmt.Errorf("resolving %s: %w", providersDir, err)
+		return nil, fmt.Errorf("resolving %s: %w", h.Providers, err)
 	}
-	value, _, err := keyStates.LoadOrNew(path, func() (caddy.Destructor, error) {
-		return &sharedState{keys.NewState()}, nil
+	value, _, err := sharedStates.LoadOrNew(path, func() (caddy.Destructor, error) {
+		return &sharedState{keys: keys.NewState()}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	rt.closers = append(rt.closers, func() { _, _ = keyStates.Delete(path) })
-	return value.(*sharedState).keys, nil
+	rt.closers = append(rt.closers, func() { _, _ = sharedStates.Delete(path) })
+	state := value.(*sharedState)
+	if h.State != nil && h.State.File != "" {
+		if err := rt.keepState(path, h.State.File, state.keys, h.logger); err != nil {
+			return nil, err
+		}
+	}
+	return state, nil
 }
 
 // transport is one provider's connection pool.

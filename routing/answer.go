@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -31,13 +32,15 @@ type Answer struct {
 	Protocol translate.Protocol
 	// Silent says that the client is not to hear of losses: on_lossy is ignore.
 	Silent bool
-	// Skipped are the providers that the request could not be sent to.
+	// Skipped are the candidates that were passed over.
 	Skipped []Skip
 
 	protocol  translate.Protocol
+	router    *Router
 	candidate *Candidate
 	key       *keys.Key
-	cooling   bool // whether keys rest at all
+	visit     keys.Visit
+	cancel    context.CancelCauseFunc // of the branch that answered; nil without one
 	lent      bool
 
 	losses translate.Losses // of the request
@@ -97,11 +100,17 @@ func (a *Answer) Close() {
 		a.candidate.pool.Charge(a.key, time.Now(), a.Usage().Total())
 	}
 	if a.Stream != nil {
-		if class, _, failed := a.Stream.Failure(); failed && class == Broken && a.cooling {
+		if class, _, failed := a.Stream.Failure(); failed && class == Broken {
 			// Too late for this client, but others had better go elsewhere.
-			a.candidate.pool.Cool(a.key, keys.ScopeKeyModel, a.Model, time.Now(), transientRest, keys.ReasonBroken)
+			if opened := a.visit.Late(time.Now()); opened > 0 {
+				a.router.notify(Notice{Kind: RouteOpen, Provider: a.Provider, Model: a.Model, For: opened})
+			}
 		}
 		a.Stream.Close()
+	}
+	a.visit.Leave()
+	if a.cancel != nil {
+		a.cancel(nil)
 	}
 	if a.Whole != nil && !a.lent {
 		a.Whole.Release()

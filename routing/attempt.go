@@ -19,6 +19,9 @@ type Attempt struct {
 	// Provider and Model name where it went: a provider file and an upstream
 	// model.
 	Provider, Model string
+	// Label is Model where a file names it, and "*" where the client may name
+	// any: metrics cannot grow by it.
+	Label string
 	// KeyID is the key's public name.
 	KeyID string
 	// Start is when it began, Duration how long it took until it failed or
@@ -207,6 +210,9 @@ func cancelled(cause error) *failure {
 			status: http.StatusGatewayTimeout,
 			err:    translate.Error{Message: "the request's total time is up"},
 		}
+	}
+	if cause == errOutrun {
+		return &failure{class: Superseded, err: translate.Error{Message: cause.Error()}}
 	}
 	return &failure{class: ClientGone, err: translate.Error{Message: "the client left"}}
 }

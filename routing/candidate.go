@@ -28,6 +28,18 @@ type Candidate struct {
 	// Both are empty where the request decides.
 	model  string
 	quoted []byte
+	// health is that of model; nil where the request decides.
+	health *keys.Health
+	// breaker says when that is ill.
+	breaker keys.Breaker
+}
+
+// healthOf is the health of the provider's model that is asked for.
+func (c *Candidate) healthOf(model string) *keys.Health {
+	if c.health != nil {
+		return c.health
+	}
+	return c.pool.Health(model)
 }
 
 // headerTemplate is what a provider's headers have in common over requests.

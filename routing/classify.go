@@ -36,6 +36,8 @@ const (
 	Broken Class = "broken"
 	// ClientGone means that the caller left. It is nobody's fault.
 	ClientGone Class = "client_gone"
+	// Superseded means that another attempt of the same request was faster.
+	Superseded Class = "superseded"
 	// Local is a fault of this machine, such as no free file descriptors. It
 	// never touches a key.
 	Local Class = "local"

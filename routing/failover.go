@@ -1,173 +1,199 @@
 package routing
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
-	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
 // walk is one request's way through a plan.
 type walk struct {
-	router   *Router
-	request  *Request
-	plan     *plan
-	ends     time.Time
-	queue    []*Candidate
-	at       int // the next in the queue
-	attempts []Attempt
-	turn     turn // of the candidate that is being asked
+	router       *Router
+	request      *Request
+	plan         *plan
+	ends         time.Time
+	conversation conversation
+
+	mu    sync.Mutex // guards queue and at, which a hedge may split
+	queue []*Candidate
+	at    int // the next in the queue
+
+	made       *atomic.Int32 // upstream calls, of the hedge too
+	hedging    bool          // this is the hedge, and has not asked anybody yet
+	attempts   []Attempt
+	since      int          // the first attempt since the request last waited
+	turn       turn         // of the candidate that is being asked
+	passed     []*Candidate // passed over for their breaker
+	lastResort bool         // it is their turn now
 
 	told     *failure // the failure that the client hears of, should none answer
 	fellBack Class    // why larger or more lenient models have been queued
-	skipped  []Skip   // candidates that the request cannot be sent to
-	keyless  []string // providers that were skipped for want of any key
-	mute     bool     // a candidate was skipped that does not have the endpoint
+	skipped  []Skip   // candidates that were passed over, and why
 	rests    rest     // of the first key that will be back
+
+	calls    atomic.Int32
+	arranged [8]*Candidate // room for a queue of this request's own
 }
 
-// rest is until when, and why, a key cannot be used.
+// rest is until when, and why, keys cannot be used.
 type rest struct {
-	until time.Time
-	why   keys.Reason
+	until   time.Time
+	limited bool // by nothing but limits, all of them
 }
 
 // Do finds an upstream that answers. Exactly one of the results is not nil.
 //
-// Order: the routes of the model, keys rotating within each, then those of its
-// fallback models, depth first. Nothing of an attempt reaches the client until
-// it has shown content or a complete good body; after that there is no other
-// attempt.
+// Order: the routes of the model as its policy has them, keys rotating within
+// each, then those of its fallback models, depth first. Nothing of an attempt
+// reaches the client until it has shown content or a complete good body; after
+// that there is no other attempt.
 func (r *Router) Do(ctx context.Context, q *Request) (*Answer, *Failure) {
 	model, known := r.catalog.Resolve(q.Model)
 	if !known {
 		return nil, UnknownModel(q.Model)
 	}
 	p := r.plans[model]
-	w := &walk{router: r, request: q, plan: p, ends: time.Now().Add(p.total), queue: p.candidates}
-	if answer := w.run(ctx); answer != nil {
-		return answer, nil
+	now := time.Now()
+	w := &walk{router: r, request: q, plan: p, ends: now.Add(p.total)}
+	w.made = &w.calls
+	w.conversation = r.conversationOf(q, now)
+	r.retries.Request()
+	for waited := time.Duration(0); ; {
+		w.enqueue(p.order(w.arranged[:0], w.conversation, q, now))
+		answer := w.hedged(ctx)
+		if answer != nil {
+			return answer, nil
+		}
+		now = time.Now()
+		d, worth := w.worthWaiting(now, r.wait-waited)
+		if !worth || !pause(ctx, d) {
+			return nil, w.failure(now)
+		}
+		waited += d
+		now = time.Now()
+		w.forget()
 	}
-	return nil, w.failure(time.Now())
 }
 
 // run tries the queued candidates until one answers or there is no point in
 // going on.
 func (w *walk) run(ctx context.Context) *Answer {
-	answer, stop := w.round(ctx, (*keys.Pool).Pick)
-	if answer != nil || stop {
+	answer, stop := w.round(ctx)
+	if answer != nil || stop || len(w.passed) == 0 {
 		return answer
 	}
-	// What was passed over only because of a transient fault may well be back:
-	// a provider that might answer is better than none.
-	answer, _ = w.round(ctx, (*keys.Pool).PickTransient)
+	// What was passed over because it seemed ill may well be back: a provider
+	// that might answer is better than none.
+	w.lastResort = true
+	w.enqueue(w.passed)
+	answer, _ = w.round(ctx)
 	return answer
 }
 
-func (w *walk) round(ctx context.Context, choose pick) (answer *Answer, stop bool) {
-	for w.at = 0; w.at < len(w.queue); {
-		c := w.queue[w.at]
-		w.at++
-		if slices.ContainsFunc(w.attempts, func(a Attempt) bool { return a.candidate.route == c.route }) {
-			continue // asked in the first round
+func (w *walk) round(ctx context.Context) (answer *Answer, stop bool) {
+	for {
+		c, last := w.next()
+		if c == nil {
+			return nil, false
 		}
-		if answer, stop := w.try(ctx, c, choose); answer != nil || stop {
+		if answer, stop := w.try(ctx, c, last); answer != nil || stop {
 			return answer, stop
 		}
 	}
-	return nil, false
 }
 
-// pick is a way to choose a key.
-type pick func(p *keys.Pool, now time.Time, model string, tried *keys.Tried) (*keys.Key, bool)
+// next takes a candidate from the queue; last says that no other is left there.
+func (w *walk) next() (c *Candidate, last bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.at < len(w.queue) {
+		c := w.queue[w.at]
+		w.at++
+		if !slices.ContainsFunc(w.attempts[w.since:], func(a Attempt) bool { return a.candidate.route == c.route }) {
+			return c, w.at == len(w.queue)
+		}
+	}
+	return nil, true
+}
+
+// enqueue makes these the candidates to ask next, instead of what is queued.
+func (w *walk) enqueue(candidates []*Candidate) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue, w.at = candidates, 0
+}
+
+// exhausted reports whether the request has caused as many calls as it may.
+func (w *walk) exhausted() bool { return int(w.made.Load()) >= w.router.maxAttempts }
 
 // try asks one candidate, key after key. stop means that no other candidate
 // would do better.
-func (w *walk) try(ctx context.Context, c *Candidate, choose pick) (answer *Answer, stop bool) {
+func (w *walk) try(ctx context.Context, c *Candidate, last bool) (answer *Answer, stop bool) {
+	model := c.upstreamModel(w.request)
 	if !c.serves(w.request) {
-		w.mute = true
+		w.skip(c, model, SkippedEndpoint, nil)
 		return nil, false
 	}
 	if c.pool.Len() == 0 {
-		if !slices.Contains(w.keyless, c.route.Provider.ID) {
-			w.keyless = append(w.keyless, c.route.Provider.ID)
-		}
+		w.skip(c, model, SkippedKeyless, nil)
 		return nil, false
 	}
-	if slices.ContainsFunc(w.skipped, func(s Skip) bool { return s.candidate == c }) {
+	if slices.ContainsFunc(w.skipped, func(s Skip) bool { return s.candidate == c && s.failure != nil }) {
 		return nil, false // it would be again
 	}
 	t := &w.turn
-	*t = turn{walk: w, candidate: c, model: c.upstreamModel(w.request), last: w.at == len(w.queue)}
+	*t = turn{walk: w, candidate: c, model: model, health: c.healthOf(model), last: last}
 	defer t.letGo()
-	for len(w.attempts) < w.router.maxAttempts {
-		key, ok := choose(c.pool, time.Now(), t.model, &t.tried)
+	for !w.exhausted() {
+		lease, ok := c.pool.Pick(time.Now(), model, &t.tried, w.conversation.keyAt(c))
 		if !ok && t.cycle+1 < w.router.keyCycles && t.tried.NextCycle() {
 			t.cycle++
 			continue
 		}
 		if !ok {
-			w.note(c, t.model)
+			w.note(c, model)
 			return nil, false
 		}
-		// Not before there is a key: while all rest, nothing is translated in vain.
-		if f := t.begin(); f != nil {
-			w.skip(t, f)
+		answer, next := t.ask(ctx, &lease)
+		switch next {
+		case nextRoute:
 			return nil, false
-		}
-		for {
-			answer, next := t.attempt(ctx, key)
-			switch next {
-			case sameKey:
-				if len(w.attempts) < w.router.maxAttempts {
-					continue
-				}
-			case nextRoute:
-				return nil, false
-			case stopHere:
-				return answer, answer == nil
-			}
-			break
+		case stopHere:
+			return answer, answer == nil
 		}
 	}
-	w.note(c, t.model)
+	w.note(c, model)
 	return nil, true
-}
-
-// Skip is a provider that was passed over because the request cannot be sent
-// there: something of it cannot cross, or is missing.
-type Skip struct {
-	// Provider and Model name where it would have gone.
-	Provider, Model string
-	// Param is what of the request is at fault, and Reason why.
-	Param, Reason string
-
-	candidate *Candidate
-	failure   *failure
-}
-
-func (w *walk) skip(t *turn, f *failure) {
-	w.skipped = append(w.skipped, Skip{
-		Provider:  t.candidate.route.Provider.ID,
-		Model:     t.model,
-		Param:     f.err.Param,
-		Reason:    f.err.Message,
-		candidate: t.candidate,
-		failure:   f,
-	})
 }
 
 // note remembers when a candidate that has no usable key has one again.
 func (w *walk) note(c *Candidate, model string) {
-	at, why, ok := c.pool.Soonest(time.Now(), model)
-	if ok && why != "" && (w.rests.until.IsZero() || at.Before(w.rests.until)) {
-		w.rests = rest{at, why}
+	at, why, limited, ok := c.pool.Soonest(time.Now(), model)
+	if !ok || why == "" {
+		return
 	}
+	if len(w.attempts) == w.since || w.attempts[len(w.attempts)-1].candidate != c {
+		w.skip(c, model, SkippedResting, nil)
+	}
+	w.rests = w.rests.and(rest{at, limited})
+}
+
+// and is what is left when neither of two kinds of keys can be used.
+func (r rest) and(other rest) rest {
+	switch {
+	case other.until.IsZero():
+		return r
+	case r.until.IsZero():
+		return other
+	case other.until.Before(r.until):
+		r.until = other.until
+	}
+	r.limited = r.limited && other.limited
+	return r
 }
 
 // hear keeps the failure that tells the client most: its own mistake before
@@ -191,152 +217,33 @@ func (c Class) weight() int {
 		return 3
 	case KeyDead:
 		return 2
+	case Superseded:
+		return 0
 	}
 	return 1
 }
 
-// next says where to go after a failed attempt.
-type next int
-
-const (
-	stopHere next = iota
-	sameKey
-	nextKey
-	nextRoute
-)
-
-// turn is one candidate's turn in a walk.
-type turn struct {
-	walk       *walk
-	candidate  *Candidate
-	model      string // at the provider
-	last       bool   // no other candidate is queued
-	tried      keys.Tried
-	cycle      int
-	repeats    int      // of a status in retry_on_status
-	broken     bool     // an attempt of this turn met a broken upstream
-	sent       *Request // what the candidate is asked: one of the two below or the client's
-	repaired   *Request // the client's, with tool results that it lacked
-	translated *Request // in the candidate's protocol
-	losses     translate.Losses
+// worthWaiting tells for how long the request should wait before it tries again,
+// if it may wait for at most that long: when nothing stands in its way but keys
+// that will soon be back.
+func (w *walk) worthWaiting(now time.Time, most time.Duration) (d time.Duration, worth bool) {
+	if most <= 0 || w.rests.until.IsZero() || w.exhausted() {
+		return 0, false
+	}
+	if w.told != nil && w.told.class != RateLimited && w.told.class != KeyDead && w.told.class != ModelUnknown {
+		return 0, false
+	}
+	d = w.rests.until.Sub(now)
+	if d > most || now.Add(d).After(w.ends) {
+		return 0, false
+	}
+	return max(d, time.Millisecond), true
 }
 
-// begin makes what the candidate is sent, unless that has been done. The failure
-// says why it cannot be sent anything.
-func (t *turn) begin() *failure {
-	if t.sent != nil {
-		return nil
-	}
-	if f := t.prepare(); f != nil {
-		return f
-	}
-	if missing := t.candidate.missing(t.sent); missing != "" {
-		return &failure{class: InvalidRequest, err: translate.Error{
-			Param:   missing,
-			Message: fmt.Sprintf("provider %s needs %q in the request", t.candidate.route.Provider.ID, missing),
-		}}
-	}
-	return nil
-}
-
-// letGo gives back the memory of what was made for the turn; attempts hold it
-// themselves.
-func (t *turn) letGo() {
-	t.release(&t.repaired)
-	t.release(&t.translated)
-}
-
-func (t *turn) release(q **Request) {
-	if *q != nil {
-		(*q).Body.Release()
-		*q = nil
-	}
-}
-
-// attempt makes one upstream call and judges it.
-func (t *turn) attempt(ctx context.Context, key *keys.Key) (*Answer, next) {
-	w, c := t.walk, t.candidate
-	started := time.Now()
-	q := t.sent
-	if q.asked != nil {
-		// What one attempt's answer lost is not lost in the next one's.
-		again, asked := *q, *q.asked
-		again.asked, q = &asked, &again
-	}
-	result := call(ctx, q, c, t.model, key, t.waits(started))
-	now := time.Now()
-	record := Attempt{
-		candidate: c,
-
-		Provider: c.route.Provider.ID,
-		Model:    t.model,
-		KeyID:    key.ID,
-		Start:    started,
-		Duration: now.Sub(started),
-		Status:   result.status,
-	}
-	if result.failure == nil {
-		w.attempts = append(w.attempts, record)
-		c.pool.Succeed(key, t.model, started, now)
-		return &Answer{
-			Provider:  record.Provider,
-			Model:     t.model,
-			Attempts:  w.attempts,
-			Status:    result.status,
-			Header:    result.header,
-			Whole:     result.whole,
-			Stream:    result.stream,
-			Crossed:   q.asked != nil,
-			Protocol:  q.Protocol,
-			protocol:  w.request.Protocol,
-			Skipped:   w.skipped,
-			Silent:    t.onLossy() == LossyIgnore,
-			cooling:   w.router.cooldown > 0,
-			losses:    t.losses,
-			asked:     q.asked,
-			candidate: c,
-			key:       key,
-		}, stopHere
-	}
-	f := result.failure
-	verdict := t.judge(f)
-	if verdict.rest > 0 || verdict.why == keys.ReasonDead {
-		c.pool.Fail(&t.tried, key, verdict.scope, t.model, now, verdict.rest, verdict.why)
-	}
-	record.Status, record.Class, record.Reason, record.Cooled = f.status, f.class, f.reason(), verdict.rest
-	w.attempts = append(w.attempts, record)
-	w.hear(f)
-	if verdict.pause > 0 && (now.Add(verdict.pause).After(w.ends) || !pause(ctx, verdict.pause)) {
-		return nil, stopHere
-	}
-	return nil, verdict.next
-}
-
-// waits are the timeouts of an attempt that starts now, within what is left of
-// the request's time.
-//
-// An answer that is not streamed comes only when the model is done, so
-// first_content cannot bound it, unless a file sets that on purpose; while
-// others are left to try, one attempt may take half of what is left.
-func (t *turn) waits(now time.Time) waits {
-	timeouts := t.candidate.timeouts(t.model, Timeouts{})
-	left, ended := max(t.walk.ends.Sub(now), 0), &errTotal
-	if timeouts.Total > 0 && timeouts.Total < left {
-		left, ended = timeouts.Total, &errAttempt
-	}
-	w := waits{
-		first: cmp.Or(timeouts.FirstContent, t.walk.router.timeouts.FirstContent),
-		idle:  cmp.Or(timeouts.Idle, t.walk.router.timeouts.Idle),
-		ends:  now.Add(left),
-		ended: ended,
-	}
-	if !t.walk.request.Stream {
-		w.first = cmp.Or(timeouts.FirstContent, left)
-		if !t.last {
-			w.first = min(w.first, left/2)
-		}
-	}
-	return w
+// forget begins anew after a wait.
+func (w *walk) forget() {
+	w.since, w.passed, w.lastResort = len(w.attempts), nil, false
+	w.rests, w.told, w.fellBack, w.skipped = rest{}, nil, "", nil
 }
 
 // pause waits, unless the client leaves first.
@@ -349,10 +256,4 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// jittered is d, half as long or half as long again: callers that failed
-// together shall not come back together.
-func jittered(d time.Duration) time.Duration {
-	return d/2 + rand.N(d)
 }

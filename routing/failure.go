@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
@@ -27,7 +26,7 @@ type Failure struct {
 	RetryAfter time.Duration
 	// Attempts are all upstream calls of the request.
 	Attempts []Attempt
-	// Skipped are the providers that the request could not be sent to.
+	// Skipped are the candidates that were passed over.
 	Skipped []Skip
 }
 
@@ -50,8 +49,8 @@ func (w *walk) failure(now time.Time) *Failure {
 	if !w.rests.until.IsZero() {
 		f.RetryAfter = max(w.rests.until.Sub(now), time.Second)
 	}
-	if n := len(w.skipped); n > 0 && w.told == nil && w.rests.until.IsZero() {
-		w.told = w.skipped[n-1].failure
+	if w.told == nil && w.rests.until.IsZero() {
+		w.told = w.unsendable()
 	}
 	if w.told == nil {
 		return w.untried(f)
@@ -86,8 +85,8 @@ func (w *walk) failure(now time.Time) *Failure {
 		// the caller could mend.
 		f.Err = translate.Error{Status: told.class.statusFor(told.standsFor()), Message: "the provider refused this gateway's key; its operator has been told by the log"}
 	case Broken:
-		// What rests for a transient fault is asked again when nothing else is
-		// left, so a client need not wait that long.
+		// What seems ill is asked all the same when nothing else is left, so a
+		// client need not wait for a breaker.
 		f.Err.Type, f.Err.Code = "", ""
 		f.RetryAfter = max(told.resetAfter, time.Second)
 	case ModelUnknown:
@@ -98,21 +97,22 @@ func (w *walk) failure(now time.Time) *Failure {
 
 // untried tells why not a single attempt was made.
 func (w *walk) untried(f *Failure) *Failure {
+	keyless := w.keyless()
 	switch {
-	case w.rests.why == keys.ReasonRateLimited || w.rests.why == keys.ReasonLimit:
+	case w.rests.limited:
 		f.Class = RateLimited
 		f.Err = translate.Error{Status: http.StatusTooManyRequests, Message: "every upstream key for this model is rate limited; try again later"}
-	case w.rests.why != "":
+	case !w.rests.until.IsZero():
 		f.Class = Broken
-		f.Err = translate.Error{Status: http.StatusServiceUnavailable, Message: "every upstream for this model is resting after failures; try again later"}
-	case len(w.keyless) > 0:
+		f.Err = translate.Error{Status: http.StatusServiceUnavailable, Message: "every upstream key for this model is resting after failures; try again later"}
+	case len(keyless) > 0:
 		f.Class, f.Permanent = Local, true
 		f.Err = translate.Error{
 			Status:  http.StatusServiceUnavailable,
 			Code:    "no_upstream_key",
-			Message: "no upstream key is set for model " + strconv.Quote(w.request.Model) + " (provider " + strings.Join(w.keyless, ", ") + ")",
+			Message: "no upstream key is set for model " + strconv.Quote(w.request.Model) + " (provider " + strings.Join(keyless, ", ") + ")",
 		}
-	case w.mute:
+	case w.skippedFor(SkippedEndpoint):
 		f.Class = InvalidRequest
 		f.Err = translate.Error{
 			Status:  http.StatusBadRequest,

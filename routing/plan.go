@@ -44,8 +44,9 @@ type Options struct {
 	// Wait is how long a request may wait for a key when all rest. 0: it is
 	// answered at once.
 	Wait time.Duration
-	// NoAffinity sends each request of a conversation wherever its turn leads.
-	NoAffinity bool
+	// Affinity remembers, over configurations, who answered a conversation.
+	// nil: each request goes wherever its turn leads.
+	Affinity *Affinity
 	// Notify hears what happens to keys and routes. It is called on the way of
 	// requests, so it must not wait. nil: nobody listens.
 	Notify func(Notice)
@@ -73,16 +74,20 @@ type Router struct {
 	keyCycles   int
 	onLossy     OnLossy
 	modelEcho   ModelEcho
+	retries     *keys.RetryBudget
+	wait        time.Duration
+	affinity    *Affinity // nil: none
+	notify      func(Notice)
 }
 
 // plan is what may be tried for one model, worked out once at load: its own
 // routes, then those of its fallback models, depth first, each route once.
 type plan struct {
-	model      *Model
-	candidates []*Candidate
+	model *Model
+	sequence
 	// context and policy hold the further candidates for conversations that
 	// are too long, and for content that a provider refused.
-	context, policy []*Candidate
+	context, policy sequence
 	// total bounds a request to the model, all attempts included.
 	total time.Duration
 }
@@ -117,6 +122,13 @@ func New(o Options) (*Router, []Problem, error) {
 		keyCycles:   max(o.KeyCycles, 1),
 		onLossy:     cmp.Or(o.OnLossy, LossyWarn),
 		modelEcho:   cmp.Or(o.ModelEcho, EchoUpstream),
+		retries:     keys.NewRetryBudget(o.Retries.Ratio, o.Retries.PerSecond),
+		wait:        o.Wait,
+		affinity:    o.Affinity,
+		notify:      o.Notify,
+	}
+	if r.notify == nil {
+		r.notify = func(Notice) {}
 	}
 	b := builder{options: o, router: r, routes: make(map[*Route]*Candidate), pools: make(map[*Provider]*keys.Pool)}
 	for _, p := range o.Catalog.Providers() {
@@ -176,14 +188,12 @@ type builder struct {
 
 func (b *builder) plan(m *Model) (*plan, error) {
 	p := &plan{model: m, total: cmp.Or(m.Timeouts.Total, b.options.Timeouts.Total)}
-	seen := make(map[*Route]bool)
-	var err error
-	if p.candidates, err = b.walk(nil, m, "", seen); err != nil {
+	if err := b.walk(&p.sequence, m, "", make(map[*Route]bool)); err != nil {
 		return nil, err
 	}
 	for _, list := range []struct {
 		from []Fallback
-		to   *[]*Candidate
+		to   *sequence
 	}{{m.ContextFallbacks, &p.context}, {m.PolicyFallbacks, &p.policy}} {
 		// What has been tried in vain is not tried again for another reason.
 		others := make(map[*Route]bool)
@@ -191,7 +201,7 @@ func (b *builder) plan(m *Model) (*plan, error) {
 			others[own] = true
 		}
 		for _, fallback := range list.from {
-			if *list.to, err = b.walk(*list.to, fallback.Model, fallback.Name, others); err != nil {
+			if err := b.walk(list.to, fallback.Model, fallback.Name, others); err != nil {
 				return nil, err
 			}
 		}
@@ -200,34 +210,34 @@ func (b *builder) plan(m *Model) (*plan, error) {
 }
 
 // walk appends a model's routes and then, depth first, those of its fallbacks.
-func (b *builder) walk(to []*Candidate, m *Model, via string, seen map[*Route]bool) ([]*Candidate, error) {
-	fresh := false
+func (b *builder) walk(to *sequence, m *Model, via string, seen map[*Route]bool) error {
+	var routes []*Candidate
 	for _, route := range m.Routes {
 		if seen[route] {
 			continue
 		}
-		seen[route], fresh = true, true
+		seen[route] = true
 		c, err := b.candidate(route)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if via != "" {
 			reached := *c
 			reached.via = via
 			c = &reached
 		}
-		to = append(to, c)
+		routes = append(routes, c)
 	}
-	if !fresh && len(m.Routes) > 0 {
-		return to, nil // seen before: this is where circles end
+	if len(routes) == 0 && len(m.Routes) > 0 {
+		return nil // seen before: this is where circles end
 	}
+	to.add(m, routes)
 	for _, fallback := range m.Fallbacks {
-		var err error
-		if to, err = b.walk(to, fallback.Model, fallback.Name, seen); err != nil {
-			return nil, err
+		if err := b.walk(to, fallback.Model, fallback.Name, seen); err != nil {
+			return err
 		}
 	}
-	return to, nil
+	return nil
 }
 
 func (b *builder) candidate(route *Route) (*Candidate, error) {
@@ -248,10 +258,12 @@ func (b *builder) candidate(route *Route) (*Candidate, error) {
 		pool:      pool,
 		transport: transport,
 		header:    newHeaderTemplate(route.Provider),
+		breaker:   route.Provider.Breaker.or(b.options.Breaker),
 	}
 	if route.Model != "*" {
 		c.model = route.UpstreamModel("")
 		c.quoted = quoted(c.model)
+		c.health = pool.Health(c.model)
 	}
 	if c.endpoints, err = endpointsOf(route); err != nil {
 		return nil, err

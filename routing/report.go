@@ -1,6 +1,8 @@
 package routing
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
@@ -22,7 +24,7 @@ func (r *Router) Report(now time.Time) []ProviderReport {
 		reports = append(reports, ProviderReport{
 			Provider: status.Provider.ID,
 			Keys:     status.Pool.Status(now),
-			Models:   []keys.ModelStatus{},
+			Models:   status.Pool.ModelStatus(now),
 		})
 	}
 	return reports
@@ -31,33 +33,116 @@ func (r *Router) Report(now time.Time) []ProviderReport {
 // PlanReport is what would be tried now for a model.
 type PlanReport struct {
 	Model      string            `json:"model"`  // the logical name that answers to what was asked
-	Policy     string            `json:"policy"` // of the model
+	Policy     Policy            `json:"policy"` // of the model
 	Candidates []CandidateReport `json:"candidates"`
 }
 
-// CandidateReport is one route of a plan, in the order in which it would be
-// tried.
+// CandidateReport is one route of a plan.
 type CandidateReport struct {
 	Provider string             `json:"provider"`
 	Model    string             `json:"model"`             // as the provider calls it
 	Protocol translate.Protocol `json:"protocol"`          // in which it is asked
 	Via      string             `json:"via,omitempty"`     // the fallback model that leads here
-	Purpose  string             `json:"purpose,omitempty"` // context_window or content_policy, for fallbacks by reason
-	Verdict  string             `json:"verdict"`           // next, standby, last_resort or skipped
-	Why      string             `json:"why,omitempty"`     // of the last two
-	Until    *time.Time         `json:"until,omitempty"`   // when it changes by itself
-	Keys     int                `json:"keys"`              // usable now
+	Purpose  Class              `json:"purpose,omitempty"` // context_too_long or content_policy: asked after such a failure only
+	Verdict  Verdict            `json:"verdict"`
+	Why      SkipReason         `json:"why,omitempty"`    // with last_resort and skipped
+	Detail   string             `json:"detail,omitempty"` // the same in words
+	Until    *time.Time         `json:"until,omitempty"`  // when that changes by itself
+	Keys     int                `json:"keys"`             // usable now
 }
 
+// Verdict says what a request would do with a candidate.
+type Verdict string
+
+// All verdicts there are.
+const (
+	VerdictNext       Verdict = "next"        // asked first
+	VerdictStandby    Verdict = "standby"     // asked when those before it fail
+	VerdictLastResort Verdict = "last_resort" // asked when no other answers: its breaker is open
+	VerdictSkipped    Verdict = "skipped"     // not asked
+)
+
 // Plan tells what would be tried now for a model that a client asks for in a
-// protocol, and why the other candidates would not. ok is false when no model
-// answers to the name.
+// protocol, in this order, and why the other candidates would not. Where the
+// policy leaves the order to chance, this is one throw. ok is false when no
+// model answers to the name.
 func (r *Router) Plan(model string, client translate.Protocol, stream bool, now time.Time) (report PlanReport, ok bool) {
 	m, known := r.catalog.Resolve(model)
 	if !known {
 		return PlanReport{}, false
 	}
-	return PlanReport{Model: m.LogicalName, Policy: "priority", Candidates: []CandidateReport{}}, true
+	p := r.plans[m]
+	q := &Request{Protocol: client, Operation: translate.Generate, Model: model, Stream: stream}
+	report = PlanReport{Model: m.LogicalName, Policy: cmp.Or(m.Policy, PolicyPriority), Candidates: []CandidateReport{}}
+	for _, part := range []struct {
+		models  *sequence
+		purpose Class
+	}{{&p.sequence, ""}, {&p.context, ContextTooLong}, {&p.policy, ContentPolicy}} {
+		verdict := VerdictNext
+		for _, c := range part.models.order(nil, conversation{}, q, now) {
+			candidate := c.report(q, now)
+			candidate.Purpose = part.purpose
+			if candidate.Verdict == "" {
+				candidate.Verdict, verdict = verdict, VerdictStandby
+			}
+			report.Candidates = append(report.Candidates, candidate)
+		}
+	}
+	report.Candidates = append(report.Candidates, unusable(m)...)
+	return report, true
+}
+
+// report tells about a candidate as a request would find it. Verdict is empty
+// where nothing is in the way.
+func (c *Candidate) report(q *Request, now time.Time) CandidateReport {
+	name := c.upstreamModel(q)
+	report := CandidateReport{
+		Provider: c.route.Provider.ID,
+		Model:    name,
+		Protocol: c.protocolFor(q),
+		Via:      c.via,
+		Keys:     c.pool.Usable(now, name),
+	}
+	skipped := func(why SkipReason, detail string) CandidateReport {
+		report.Verdict, report.Why, report.Detail = VerdictSkipped, why, detail
+		return report
+	}
+	if !c.serves(q) {
+		return skipped(SkippedEndpoint, "the provider's file has no endpoint for this")
+	}
+	if c.pool.Len() == 0 {
+		return skipped(SkippedKeyless, "no key is set in the environment")
+	}
+	if at, why, _, _ := c.pool.Soonest(now, name); why != "" {
+		report.Until = &at
+		return skipped(SkippedResting, "every key rests, the first one to be back because of: "+string(why))
+	}
+	if state, until := c.healthOf(name).State(now); state == keys.BreakerOpen {
+		report.Verdict, report.Why, report.Detail, report.Until = VerdictLastResort, SkippedBreaker, "its last attempts failed", &until
+	}
+	return report
+}
+
+// unusable are the routes of a model that its plan leaves out.
+func unusable(m *Model) []CandidateReport {
+	var reports []CandidateReport
+	for i := range m.ModelRoutings {
+		route := &m.ModelRoutings[i]
+		if slices.Contains(m.Routes, route) {
+			continue
+		}
+		detail := "the provider cannot be used: " + route.Provider.Unusable
+		switch {
+		case !route.Provider.Enabled:
+			detail = "the provider's file says enabled: false"
+		case route.Provider.Unusable == "":
+			detail = "an environment variable of its base_url is not set"
+		}
+		reports = append(reports, CandidateReport{
+			Provider: route.ProviderName, Model: route.Model, Verdict: VerdictSkipped, Why: SkippedUnusable, Detail: detail,
+		})
+	}
+	return reports
 }
 
 // ResetKeys ends the rests of a provider's key with this ID, or with "" those of

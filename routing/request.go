@@ -14,6 +14,8 @@ type Request struct {
 	Protocol translate.Protocol
 	// Operation is what it wants.
 	Operation translate.Operation
+	// Client names who asks, for what belongs to one client alone.
+	Client string
 	// Model is the name it asked for.
 	Model string
 	// Body is its body. Attempts read it; nobody writes it.

@@ -9,11 +9,6 @@ import (
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
 )
 
-// transientRest is how long a key rests for a model after its upstream broke,
-// where the upstream does not say: long enough that requests go elsewhere first,
-// short enough that one hiccup costs nobody a provider.
-const transientRest = 10 * time.Second
-
 // backoff is the pause before the same key is asked again, before jitter.
 const backoff = 250 * time.Millisecond
 
@@ -52,9 +47,9 @@ func (t *turn) judge(f *failure) verdict {
 		}
 		return verdict{next: stopHere}
 	case ContextTooLong:
-		return verdict{next: t.walk.fallBack(ContextTooLong, t.walk.plan.context)}
+		return verdict{next: t.walk.fallBack(ContextTooLong, &t.walk.plan.context)}
 	case ContentPolicy:
-		return verdict{next: t.walk.fallBack(ContentPolicy, t.walk.plan.policy)}
+		return verdict{next: t.walk.fallBack(ContentPolicy, &t.walk.plan.policy)}
 	case KeyDead:
 		return verdict{next: nextKey, scope: keys.ScopeKey, rest: t.keyRest(), why: keys.ReasonDead}
 	case RateLimited:
@@ -70,6 +65,8 @@ func (t *turn) judge(f *failure) verdict {
 // speaksLater reports whether a candidate is still to be asked that takes the
 // client's request as it is.
 func (w *walk) speaksLater() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.queue[w.at:], func(c *Candidate) bool {
 		return c.protocolFor(w.request) == w.request.Protocol && c.serves(w.request)
 	})
@@ -78,20 +75,15 @@ func (w *walk) speaksLater() bool {
 // byBreakage asks one more key, because one instance may fail where another
 // works, and then goes to the next route. A connection that broke before any
 // answer is tried once more with the only key there is: an idle connection that
-// the upstream was just closing looks the same.
+// the upstream was just closing looks the same. No key rests for it: the breaker
+// counts.
 func (t *turn) byBreakage(f *failure) verdict {
-	v := verdict{next: nextKey, scope: keys.ScopeKeyModel, rest: transientRest, why: keys.ReasonBroken}
-	if f.resetAfter > 0 {
-		v.rest, v.why = f.resetAfter, keys.ReasonOverloaded
-	}
-	if t.walk.router.cooldown == 0 {
-		v.rest = 0
-	}
+	v := verdict{next: nextKey}
 	switch {
 	case t.broken:
 		v.next = nextRoute
 	case t.candidate.pool.Len() == 1 && f.status == 0 && !f.undialed:
-		v.next, v.rest = sameKey, 0
+		v.next = sameKey
 	}
 	t.broken = true
 	return v
@@ -154,16 +146,17 @@ func (t *turn) keyRest() time.Duration {
 
 // fallBack queues the candidates for a failure that only another kind of model
 // can mend. Without any it is the client's to deal with.
-func (w *walk) fallBack(why Class, candidates []*Candidate) next {
+func (w *walk) fallBack(why Class, models *sequence) next {
 	switch {
 	case w.fellBack == why:
 		return nextRoute // the queue holds nothing but such models
-	case w.fellBack != "" || len(candidates) == 0:
+	case w.fellBack != "" || len(models.candidates) == 0:
 		return stopHere
 	}
 	w.fellBack = why
 	// Only those: the routes left of this model would say the same.
-	w.queue, w.at = candidates, 0
+	w.enqueue(models.order(nil, w.conversation, w.request, time.Now()))
+	w.passed = nil
 	return nextRoute
 }
 
