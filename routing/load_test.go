@@ -162,6 +162,14 @@ var providerRules = []struct {
 	{name: "default parameters that requests say themselves", changes: []string{"request_config.default_parameters", `{"stream":false}`}, warning: `providers/up.json:1: request_config.default_parameters.stream: has no effect: every request says that itself; leave it out`},
 	{name: "negative cooldown", changes: []string{"rate_limiting.cooldown_seconds", `-1`}, problem: `providers/up.json:1: rate_limiting.cooldown_seconds: must not be negative`},
 	{name: "negative limit", changes: []string{"rate_limiting.requests_per_minute", `-1`}, problem: `providers/up.json:1: rate_limiting.requests_per_minute: must not be negative`},
+	{name: "no breaker", changes: []string{"breaker", `{"failures":0,"ratio":0}`}},
+	{name: "breaker as false", changes: []string{"breaker", `false`}, problem: `providers/up.json:1: breaker: must be an object, not false; write e.g. {"failures": 5, "open": "30s"}; {"failures": 0, "ratio": 0} is none`},
+	{name: "breaker with half a failure", changes: []string{"breaker.failures", `1.5`}, problem: `providers/up.json:1: breaker.failures: must be a whole number, not 1.5`},
+	{name: "breaker in percent", changes: []string{"breaker.ratio", `50`}, problem: `providers/up.json:1: breaker.ratio: must be at most 1`},
+	{name: "breaker of no requests", changes: []string{"breaker.requests", `0`}, problem: `providers/up.json:1: breaker.requests: must be above 0`},
+	{name: "breaker of no time", changes: []string{"breaker", `{"window":0,"open":"1ms"}`}, problem: `providers/up.json:1: breaker.open: must be at least 1s; to have no breaker write "failures": 0, "ratio": 0|providers/up.json:1: breaker.window: must be at least 1s; to have no breaker write "failures": 0, "ratio": 0`},
+	{name: "breaker without a unit", changes: []string{"breaker.max_open", `"5"`}, problem: `providers/up.json:1: breaker.max_open: is no time; write a number of seconds or a text such as "90s" or "1m30s"`},
+	{name: "breaker at the top", changes: []string{"failures", `5`}, problem: `providers/up.json:1: unknown key "failures"; write it as breaker.failures`},
 	{name: "a model as a number", changes: []string{"models", `{"gpt-4.1":1}`}, problem: `providers/up.json:1: models["gpt-4.1"]: must be an object, not a number`},
 	{name: "a negative cooldown of a model", changes: []string{"models", `{"gpt-4.1":{"cooldown_seconds":-1}}`}, problem: `providers/up.json:1: models["gpt-4.1"].cooldown_seconds: must not be negative`},
 	{name: "unknown action", changes: []string{"error_handling", `{"429":{"action":"model_key_failur"}}`}, problem: `providers/up.json:1: error_handling.429.action: unknown action "model_key_failur"; did you mean "model_key_failure"?`},
@@ -183,7 +191,7 @@ var providerRules = []struct {
 	{name: "unknown key at the top", changes: []string{"displayname", `"x"`}, problem: `providers/up.json:1: unknown key "displayname"; did you mean "display_name"?`},
 	{name: "unknown key far from all", changes: []string{"timeouts.xyz", `1`}, problem: `providers/up.json:1: timeouts: unknown key "xyz"; known are connect, first_content, idle, total`},
 	{name: "other case", changes: []string{"Enabled", `true`}, problem: `providers/up.json:1: unknown key "Enabled"; did you mean "enabled"?`},
-	{name: "key of a later version", changes: []string{"prices", `{}`}, problem: `providers/up.json:1: unknown key "prices"; known are api_keys, authentication, capabilities, display_name, enabled, endpoints, error_handling, model_mapping, models, name, provider_notes, proxy_support, quirks, rate_limiting, request_config, timeouts`},
+	{name: "key of a later version", changes: []string{"prices", `{}`}, problem: `providers/up.json:1: unknown key "prices"; known are api_keys, authentication, breaker, capabilities, display_name, enabled, endpoints, error_handling, model_mapping, models, name, provider_notes, proxy_support, quirks, rate_limiting, request_config, timeouts`},
 	{name: "base_url at the top", changes: []string{"base_url", `"http://u:SECRET@h"`}, problem: `providers/up.json:1: unknown key "base_url"; write it as endpoints.base_url`},
 	{name: "protocol at the top", changes: []string{"protocol", `"openai"`}, problem: `providers/up.json:1: unknown key "protocol"; write it as endpoints.compatible_format`},
 	{name: "protocol in endpoints", changes: []string{"endpoints.protocol", `"openai"`}, problem: `providers/up.json:1: endpoints: unknown key "protocol"; write it as compatible_format`},
@@ -255,7 +263,7 @@ var modelRules = []struct {
 	{name: "logical_name that is not the file's", changes: []string{"logical_name", `"m.1"`}, warning: `models/m.json:1: logical_name: "m.1" is not the file's name; clients ask for "m.1"`},
 	{name: "endless logical_name", changes: []string{"logical_name", `"` + strings.Repeat("m", 257) + `"`}, problem: `models/m.json:1: logical_name: must not be longer than 256 bytes`},
 	{name: "any id", changes: []string{"id", `7`, "model_routings.0.id", `"r1"`}},
-	{name: "created", changes: []string{"created", `7`}, problem: `models/m.json:1: unknown key "created"; known are aliases, capabilities, content_policy_fallbacks, context_window_fallbacks, default_cooldown_seconds, display_name, fallback_model_routings, hosted_tools, id, logical_name, model_routings, on_lossy, timeout_seconds, timeouts`},
+	{name: "created", changes: []string{"created", `7`}, problem: `models/m.json:1: unknown key "created"; known are aliases, capabilities, content_policy_fallbacks, context_window_fallbacks, default_cooldown_seconds, display_name, fallback_model_routings, hedge_after, hosted_tools, id, logical_name, model_routings, on_lossy, policy, timeout_seconds, timeouts`},
 	{name: "no routes", changes: []string{"model_routings", ""}, problem: `models/m.json:1: model_routings: is required; add "model_routings": [{"provider": "example", "model": "example"}]`},
 	{name: "routes null", changes: []string{"model_routings", "null"}, problem: `models/m.json:1: model_routings: is required; add "model_routings": [{"provider": "example", "model": "example"}]`},
 	{name: "routes empty", changes: []string{"model_routings", "[]"}, problem: `models/m.json:1: model_routings: is empty and there are no fallback models, so that nothing can answer; add "model_routings": [{"provider": "example", "model": "example"}]`},
@@ -286,7 +294,26 @@ var modelRules = []struct {
 	{name: "protocol of a route by another key", changes: []string{"model_routings.0.protocol", `"openai"`}, problem: `models/m.json:1: model_routings[0]: unknown key "protocol"; write it as wire_protocol`},
 	{name: "provider at the top", changes: []string{"provider", `"up"`}, problem: `models/m.json:1: unknown key "provider"; write it as model_routings[].provider`},
 	{name: "mistyped", changes: []string{"fallback_model_routing", `[]`}, problem: `models/m.json:1: unknown key "fallback_model_routing"; did you mean "fallback_model_routings"?`},
-	{name: "weight is of a later version", changes: []string{"model_routings.0.weight", `1`}, problem: `models/m.json:1: model_routings[0]: unknown key "weight"; known are api_key_env, base_url, capabilities, cooldown_seconds, id, model, provider, timeout_seconds, timeouts, wire_protocol`},
+	{name: "unknown key of a route", changes: []string{"model_routings.0.price", `1`}, problem: `models/m.json:1: model_routings[0]: unknown key "price"; known are api_key_env, base_url, capabilities, cooldown_seconds, id, model, provider, timeout_seconds, timeouts, weight, wire_protocol`},
+	{name: "unknown policy", changes: []string{"policy", `"round_robin"`}, problem: `models/m.json:1: policy: unknown value "round_robin"; write one of priority, weighted, least_latency, least_busy`},
+	{name: "mistyped policy", changes: []string{"policy", `"least_latancy"`}, problem: `models/m.json:1: policy: unknown value "least_latancy"; did you mean "least_latency"?`},
+	{name: "empty policy", changes: []string{"policy", `""`}, problem: `models/m.json:1: policy: unknown value; write one of priority, weighted, least_latency, least_busy`},
+	{name: "policy as a list", changes: []string{"policy", `["weighted"]`}, problem: `models/m.json:1: policy: must be a text, not a list`},
+	{name: "policy by another key", changes: []string{"strategy", `"weighted"`}, problem: `models/m.json:1: unknown key "strategy"; write it as policy`},
+	{name: "weights", changes: []string{"policy", `"weighted"`, "model_routings.0.weight", `0.5`}},
+	{name: "weight of a busy route", changes: []string{"policy", `"least_busy"`, "model_routings.0.weight", `0`}},
+	{name: "weight without a policy", changes: []string{"model_routings.0.weight", `1`}, warning: `models/m.json:1: model_routings[0].weight: has no effect with the policy "priority"; leave it out, or write "policy": "weighted"`},
+	{name: "weight of a quick route", changes: []string{"policy", `"least_latency"`, "model_routings.0.weight", `0`}, warning: `models/m.json:1: model_routings[0].weight: has no effect with the policy "least_latency"; leave it out, or write "policy": "weighted"`},
+	{name: "negative weight", changes: []string{"policy", `"weighted"`, "model_routings.0.weight", `-0.5`}, problem: `models/m.json:1: model_routings[0].weight: must not be negative`},
+	{name: "endless weight", changes: []string{"policy", `"weighted"`, "model_routings.0.weight", `1e308`}, problem: `models/m.json:1: model_routings[0].weight: must be at most 1000000`},
+	{name: "weight as a text", changes: []string{"policy", `"weighted"`, "model_routings.0.weight", `"3"`}, problem: `models/m.json:1: model_routings[0].weight: must be a number, not the text "3"; write 3 without quotes`},
+	{name: "weight of a model", changes: []string{"weight", `1`}, problem: `models/m.json:1: unknown key "weight"; write it as model_routings[].weight`},
+	{name: "hedge_after", changes: []string{"hedge_after", `"1.5s"`}},
+	{name: "hedge_after in seconds", changes: []string{"hedge_after", `2`}},
+	{name: "no hedge_after", changes: []string{"hedge_after", `0`}},
+	{name: "negative hedge_after", changes: []string{"hedge_after", `"-1s"`}, problem: `models/m.json:1: hedge_after: must not be negative`},
+	{name: "hedge_after without a unit", changes: []string{"hedge_after", `"2"`}, problem: `models/m.json:1: hedge_after: is no time; write a number of seconds or a text such as "90s" or "1m30s"`},
+	{name: "hedge_after as true", changes: []string{"hedge_after", `true`}, problem: `models/m.json:1: hedge_after: must be a number of seconds or a text such as "90s", not true`},
 	{name: "fallback to itself", changes: []string{"fallback_model_routings", `["n","m"]`}, problem: `models/m.json:1: fallback_model_routings[1]: "m" falls back to itself; leave it out`},
 	{name: "fallback for long conversations to itself", changes: []string{"context_window_fallbacks", `["m"]`}, problem: `models/m.json:1: context_window_fallbacks[0]: "m" falls back to itself; leave it out`},
 	{name: "fallback to itself by an alias", changes: []string{"aliases", `["m-*"]`, "fallback_model_routings", `["m-2"]`}, warning: `models/m.json:1: fallback_model_routings[0]: "m-2" is an alias of this very model; skipped; give it a file of its own`},
@@ -306,7 +333,7 @@ var modelRules = []struct {
 	{name: "unknown on_lossy", changes: []string{"on_lossy", `"fail"`}, problem: `models/m.json:1: on_lossy: unknown value "fail"; write one of warn, reject, ignore`},
 	{name: "on_lossy", changes: []string{"on_lossy", `"ignore"`}},
 	{name: "unknown hosted_tools", changes: []string{"hosted_tools", `"reject"`}, problem: `models/m.json:1: hosted_tools: unknown value "reject"; write one of drop, refuse`},
-	{name: "hosted_tools of a route", changes: []string{"model_routings.0.hosted_tools", `"drop"`}, problem: `models/m.json:1: model_routings[0]: unknown key "hosted_tools"; known are api_key_env, base_url, capabilities, cooldown_seconds, id, model, provider, timeout_seconds, timeouts, wire_protocol`},
+	{name: "hosted_tools of a route", changes: []string{"model_routings.0.hosted_tools", `"drop"`}, problem: `models/m.json:1: model_routings[0]: unknown key "hosted_tools"; known are api_key_env, base_url, capabilities, cooldown_seconds, id, model, provider, timeout_seconds, timeouts, weight, wire_protocol`},
 }
 
 func TestModelRules(t *testing.T) {
@@ -344,6 +371,7 @@ func TestEveryKeyOfAProviderIsRead(t *testing.T) {
 		"capabilities": [{"models": "*", "thinking": "both"}, {"models": ["b", "c"], "max_output_tokens": 4096, "efforts": ["low", "max"], "prefill": false}],
 		"timeouts": {"connect": 1, "first_content": "1m30s", "idle": "500ms", "total": 600},
 		"rate_limiting": {"enabled": true, "requests_per_minute": 60, "tokens_per_minute": 100000, "cooldown_seconds": 180},
+		"breaker": {"failures": 7},
 		"models": {"gpt-4.1": {"cooldown_seconds": 5, "timeout_seconds": 6, "timeouts": {"idle": 7}}, "empty": {}, "none": null},
 		"error_handling": {"400": {"action": "fallback_no_cooldown"}, "429": {"action": "model_key_failure", "cooldown_seconds": 0}, "500": {"action": "provider_cooldown", "cooldown_seconds": 600}, "502": null},
 		"proxy_support": {"enabled": true, "base_url_override": "http://proxy.example/up/", "description": "d"},
@@ -395,6 +423,7 @@ func TestEveryKeyOfAProviderIsRead(t *testing.T) {
 	check("capabilities", capabilityText(t, *p.capabilitiesOf("a"))+"|"+capabilityText(t, *p.capabilitiesOf("b")), "thinking=both|max_output_tokens=4096 efforts=[low max] prefill=false")
 	check("timeouts", p.Timeouts, Timeouts{s, 90 * s, s / 2, 600 * s})
 	check("rate_limiting", p.RateLimiting, RateLimiting{true, 60, 100000, 180 * s})
+	check("breaker", *p.Breaker.Failures, 7)
 	check("models", p.Models["gpt-4.1"], ProviderModel{5 * s, 6 * s, Timeouts{Idle: 7 * s}})
 	check("number of models", len(p.Models), 2)
 	check("400", p.ErrorHandling[400], ErrorRule{Action: ActionFallbackNoCooldown})
@@ -412,9 +441,10 @@ func TestEveryKeyOfAModelIsRead(t *testing.T) {
 			"logical_name": "m", "id": 1, "display_name": "M", "aliases": ["m-*", "em"],
 			"timeout_seconds": 60, "timeouts": {"total": "10m"}, "default_cooldown_seconds": 30,
 			"capabilities": {"sampling": "one", "stop": false}, "on_lossy": "reject", "hosted_tools": "refuse",
+			"policy": "least_busy", "hedge_after": "1.5s",
 			"model_routings": [
 				{"id": "r", "provider": "up", "model": "*", "wire_protocol": "responses", "base_url": "https://${SIDE}/v1", "api_key_env": ["A", "B"],
-				 "timeout_seconds": 5, "timeouts": {"connect": "2s"}, "cooldown_seconds": 9, "capabilities": {"thinking": "none"}},
+				 "timeout_seconds": 5, "timeouts": {"connect": "2s"}, "cooldown_seconds": 9, "capabilities": {"thinking": "none"}, "weight": 2},
 				{"provider": "up", "model": "y"}
 			],
 			"fallback_model_routings": ["n", "o-5"], "context_window_fallbacks": ["n"], "content_policy_fallbacks": ["o-6"]
@@ -433,6 +463,9 @@ func TestEveryKeyOfAModelIsRead(t *testing.T) {
 	if m.OnLossy != LossyReject || m.HostedTools != HostedRefuse {
 		t.Errorf("on_lossy = %q, hosted_tools = %q", m.OnLossy, m.HostedTools)
 	}
+	if m.Policy != PolicyLeastBusy || m.HedgeAfter != 3*s/2 {
+		t.Errorf("policy = %q, hedge_after = %v", m.Policy, m.HedgeAfter)
+	}
 	if len(m.Routes) != 2 {
 		t.Fatalf("routes = %v", m.Routes)
 	}
@@ -441,7 +474,7 @@ func TestEveryKeyOfAModelIsRead(t *testing.T) {
 	}
 	r := m.Routes[0]
 	if r.WireProtocol != translate.Responses || r.BaseURL != "https://side.example/v1" || strings.Join(r.APIKeyEnv, " ") != "A B" ||
-		r.Timeout != 5*s || r.Timeouts != (Timeouts{Connect: 2 * s}) || r.Cooldown != 9*s || r.UpstreamModel("m-7") != "m-7" {
+		r.Timeout != 5*s || r.Timeouts != (Timeouts{Connect: 2 * s}) || r.Cooldown != 9*s || r.share() != 2 || r.UpstreamModel("m-7") != "m-7" {
 		t.Errorf("route = %+v", r)
 	}
 	if r := m.Routes[1]; r.BaseURL != "http://127.0.0.1:1/v1" || r.UpstreamModel("m-7") != "y" {
