@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
@@ -147,7 +148,8 @@ func (h *Handler) bodyError(err error) *translate.Error {
 }
 
 // readRequest checks the body and reads from it what routing needs to know.
-func readRequest(e endpoint, r *http.Request, body *routing.Body, object *strictjson.Object) (*routing.Request, *translate.Error) {
+// override is the model to ask instead of the body's; empty: the body's.
+func readRequest(e endpoint, r *http.Request, body *routing.Body, object *strictjson.Object, override string) (*routing.Request, *translate.Error) {
 	hop, looped := hopOf(r.Header)
 	if looped {
 		return nil, &translate.Error{
@@ -169,18 +171,10 @@ func readRequest(e endpoint, r *http.Request, body *routing.Body, object *strict
 		Hop:         hop,
 		Beta:        r.URL.RawQuery != "" && r.URL.Query().Get("beta") == "true",
 	}
-	raw, _, found := object.Get("model")
-	if !found {
-		return nil, invalid("model", "the body has no \"model\"")
+	var invalidModel *translate.Error
+	if q.Model, q.Named, invalidModel = modelOf(object, override); invalidModel != nil {
+		return nil, invalidModel
 	}
-	model, isString := strictjson.String(raw)
-	if !isString || model == "" {
-		return nil, invalid("model", "\"model\" must be a non-empty string")
-	}
-	if len(model) > maxModelName || strings.ContainsFunc(model, unicode.IsControl) {
-		return nil, invalid("model", "\"model\" is longer than 256 bytes or has control characters")
-	}
-	q.Model = model
 	if raw, _, found := object.Get("stream"); found && !e.stream {
 		switch string(raw) {
 		case "true":
@@ -198,6 +192,57 @@ func readRequest(e endpoint, r *http.Request, body *routing.Body, object *strict
 		q.Choices, _ = strconv.Atoi(string(raw))
 	}
 	return q, translate.CheckRequest(e.protocol, e.operation, object)
+}
+
+// modelOf finds the model to ask, and how the body names it where that is another
+// name. A body needs none where the operator has chosen.
+func modelOf(object *strictjson.Object, override string) (model, named string, invalidModel *translate.Error) {
+	raw, _, found := object.Get("model")
+	switch {
+	case !found && override != "":
+		return override, "", nil
+	case !found:
+		return "", "", invalid("model", "the body has no \"model\"")
+	}
+	model, isString := strictjson.String(raw)
+	if !isString || model == "" {
+		return "", "", invalid("model", "\"model\" must be a non-empty string")
+	}
+	if !sane(model) {
+		return "", "", invalid("model", "\"model\" is longer than 256 bytes or has control characters")
+	}
+	if override != "" && override != model {
+		return override, model, nil
+	}
+	return model, "", nil
+}
+
+// sane reports whether a text may be a model's name.
+func sane(model string) bool {
+	return len(model) <= maxModelName && !strings.ContainsFunc(model, unicode.IsControl)
+}
+
+// override is the model that the operator's model_override chooses for the
+// request; empty where it chooses none.
+func (h *Handler) override(r *http.Request) (string, *translate.Error) {
+	if h.ModelOverride == "" {
+		return "", nil
+	}
+	replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return "", nil
+	}
+	// Only what the operator wrote is ever expanded, and only once: what comes
+	// out may be the client's, and a client that says {env.SECRET} asks for a
+	// model of that name.
+	model, err := replacer.ReplaceOrErr(h.ModelOverride, true, true)
+	if err != nil {
+		return "", nil // a placeholder is unknown or empty, so nothing is chosen
+	}
+	if !sane(model) {
+		return "", invalid("model", "the model that model_override chooses is longer than 256 bytes or has control characters")
+	}
+	return model, nil
 }
 
 // hopOf reads how many gateways of this kind the request has passed.

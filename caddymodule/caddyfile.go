@@ -40,6 +40,20 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			idle          <duration>
 //			total         <duration>
 //		}
+//		breaker {
+//			failures <number>
+//			ratio    <share>
+//			requests <number>
+//			window   <duration>
+//			open     <duration>
+//			max_open <duration>
+//		}
+//		retry_budget <share> [<number per second>]
+//		wait         <duration>
+//		affinity     on|off
+//		state        memory
+//		state        file <path>
+//		model_override <placeholder>
 //		max_body     <size>
 //		on_lossy     warn|reject|ignore
 //		model_echo   upstream|requested
@@ -47,6 +61,9 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			...
 //		}
 //	}
+//
+// A share is a number such as 0.2, or 20%. "breaker off" and "retry_budget off"
+// do without.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
@@ -88,6 +105,20 @@ func (h *Handler) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 		return h.unmarshalMaxAttempts(d)
 	case "timeouts":
 		return h.unmarshalTimeouts(d)
+	case "breaker":
+		return h.unmarshalBreaker(d)
+	case "retry_budget":
+		return h.unmarshalRetryBudget(d)
+	case "wait":
+		wait, err := duration(d)
+		h.Wait = wait
+		return err
+	case "affinity":
+		return h.unmarshalAffinity(d)
+	case "state":
+		return h.unmarshalState(d)
+	case "model_override":
+		return oneArgument(d, &h.ModelOverride)
 	case "max_body":
 		return h.unmarshalMaxBody(d)
 	case "on_lossy":

@@ -79,6 +79,34 @@ type Handler struct {
 	// otherwise for their own.
 	Timeouts *Timeouts `json:"timeouts,omitempty"`
 
+	// When to take a provider's model for ill, so that other routes are asked
+	// first. Provider files may say otherwise for their own.
+	Breaker *Breaker `json:"breaker,omitempty"`
+
+	// How many further attempts an outage may cause.
+	RetryBudget *RetryBudget `json:"retry_budget,omitempty"`
+
+	// How long a request may wait for a key when all that could answer rest. It
+	// waits only for a rest that ends in time. Default: 0, which answers at once
+	// with 429 or 503 and a Retry-After.
+	Wait caddy.Duration `json:"wait,omitempty"`
+
+	// Whether the requests of a conversation keep to one key and, where the
+	// model's policy chooses routes, to one route, as long as it is well:
+	// providers remember what they have read, per key. Default: true.
+	Affinity *bool `json:"affinity,omitempty"`
+
+	// The model that is asked instead of the one that the body names, for
+	// example {http.vars.llm_model}. Placeholders are evaluated for each
+	// request; where one of them is unknown or empty the body's model is asked.
+	// What a placeholder yields is taken as it is, so a client whose header is
+	// written here chooses the model and nothing more. Default: none.
+	ModelOverride string `json:"model_override,omitempty"`
+
+	// Where the memory about keys and upstreams is kept. Handlers with the same
+	// directory of provider files share it. Default: memory.
+	State *State `json:"state,omitempty"`
+
 	// The largest request body. Default: 32 MiB. Larger ones are 413.
 	MaxBody Size `json:"max_body,omitempty"`
 
@@ -184,6 +212,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 }
 
 func (h *Handler) setDefaults() error {
+	if h.State == nil {
+		h.State = new(State)
+	}
 	replacer := caddy.NewReplacer()
 	for _, field := range []struct {
 		name     string
@@ -192,6 +223,7 @@ func (h *Handler) setDefaults() error {
 	}{
 		{"providers", &h.Providers, "config/providers"},
 		{"models", &h.Models, "config/models"},
+		{"state", &h.State.File, ""},
 	} {
 		if *field.value == "" {
 			*field.value = field.fallback
@@ -222,6 +254,9 @@ func (h *Handler) setDefaults() error {
 	if h.MaxBody == 0 {
 		h.MaxBody = 32 << 20
 	}
+	if err := h.setResilience(); err != nil {
+		return err
+	}
 	h.OnLossy = cmp.Or(h.OnLossy, routing.LossyWarn)
 	h.ModelEcho = cmp.Or(h.ModelEcho, routing.EchoUpstream)
 	if err := oneOf("on_lossy", h.OnLossy, onLossyWords); err != nil {
@@ -231,6 +266,29 @@ func (h *Handler) setDefaults() error {
 		return err
 	}
 	return h.setTimeouts()
+}
+
+// setResilience fills in what happens when upstreams fail.
+func (h *Handler) setResilience() error {
+	if h.Breaker == nil {
+		h.Breaker = new(Breaker)
+	}
+	if err := h.Breaker.setDefaults(); err != nil {
+		return err
+	}
+	if h.RetryBudget == nil {
+		h.RetryBudget = new(RetryBudget)
+	}
+	if err := h.RetryBudget.setDefaults(); err != nil {
+		return err
+	}
+	if h.Affinity == nil {
+		h.Affinity = new(true)
+	}
+	if h.Wait < 0 {
+		return errors.New("wait: must not be negative; 0 answers at once")
+	}
+	return nil
 }
 
 // The words that two of the settings may be.
@@ -331,6 +389,9 @@ func (h *Handler) routerOptions() routing.Options {
 		OnLossy:     h.OnLossy,
 		ModelEcho:   h.ModelEcho,
 		KeyCycles:   keyCycles(),
+		Breaker:     h.Breaker.options(),
+		Retries:     h.RetryBudget.options(),
+		Wait:        time.Duration(h.Wait),
 		Timeouts: routing.Timeouts{
 			Connect:      time.Duration(h.Timeouts.Connect),
 			FirstContent: time.Duration(h.Timeouts.FirstContent),

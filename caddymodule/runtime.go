@@ -89,7 +89,7 @@ func (h *Handler) load(ctx caddy.Context) (*runtime, error) {
 	}
 	options := h.routerOptions()
 	options.Catalog, options.Keys, options.Environ = catalog, shared.keys, environ
-	if h.Affinity != affinityOff {
+	if *h.Affinity {
 		options.Affinity = &shared.affinity
 	}
 	options.Transport = func(p *routing.Provider, connect time.Duration) (http.RoundTripper, error) {
@@ -148,7 +148,7 @@ func (rt *runtime) shared(h *Handler) (*sharedState, error) {
 	}
 	rt.closers = append(rt.closers, func() { _, _ = sharedStates.Delete(path) })
 	state := value.(*sharedState)
-	if h.State != nil && h.State.File != "" {
+	if h.State.File != "" {
 		if err := rt.keepState(path, h.State.File, state.keys, h.logger); err != nil {
 			return nil, err
 		}

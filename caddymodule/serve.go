@@ -210,7 +210,12 @@ func (x *exchange) ask() *routing.Answer {
 	defer objects.Put(object)
 	defer object.Reset()
 
-	q, e := readRequest(x.endpoint, x.r, body, object)
+	override, e := x.handler.override(x.r)
+	if e != nil {
+		x.fail(e, 0)
+		return nil
+	}
+	q, e := readRequest(x.endpoint, x.r, body, object, override)
 	if e != nil {
 		x.fail(e, 0)
 		return nil

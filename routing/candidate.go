@@ -206,15 +206,15 @@ var (
 // for what the client did not send.
 func (c *Candidate) edits(q *Request, model string) []edit {
 	var edits []edit
-	if model != q.Model {
-		_, m, _ := q.Object.Get("model")
-		text := c.quoted
-		if text == nil {
-			text = quoted(model)
-		}
-		edits = append(edits, edit{m.Start, m.End, text})
-	}
 	var added []byte
+	if q.asked == nil { // a translation is made with the model's name in it
+		switch _, m, named := q.Object.Get("model"); {
+		case !named:
+			added = append(append(added, `,"model":`...), c.quotedModel(model)...)
+		case model != q.clientModel():
+			edits = append(edits, edit{m.Start, m.End, c.quotedModel(model)})
+		}
+	}
 	if q.ForceStream {
 		if _, m, sent := q.Object.Get("stream"); sent {
 			edits = append(edits, edit{m.Start, m.End, []byte("true")})
@@ -237,6 +237,9 @@ func (c *Candidate) edits(q *Request, model string) []edit {
 		}
 	}
 	if len(added) > 0 {
+		if q.Object != nil && len(q.Object.Members) == 0 {
+			added = added[1:] // the comma
+		}
 		end := bytes.LastIndexByte(q.Body.Bytes(), '}')
 		edits = append(edits, edit{end, end, added})
 	}
@@ -257,6 +260,14 @@ func fitted(name string) bool {
 	return false
 }
 
+// quotedModel is the name that the provider is asked for, as JSON.
+func (c *Candidate) quotedModel(model string) []byte {
+	if c.quoted != nil {
+		return c.quoted
+	}
+	return quoted(model)
+}
+
 // quoted is a text as JSON.
 func quoted(text string) []byte {
 	b, err := json.Marshal(text)
@@ -273,7 +284,7 @@ func (c *Candidate) missing(q *Request) string {
 		return ""
 	}
 	for _, name := range config.RequiredParameters {
-		if q.has(name) {
+		if q.has(name) || name == "model" { // which every attempt names
 			continue
 		}
 		isDefault := func(p Parameter) bool { return p.Name == name }

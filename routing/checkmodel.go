@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ func checkModel(m *Model, d *document, path string) {
 	checkCapabilities(d, "capabilities", &m.Capabilities)
 	checkWord(d, "on_lossy", string(m.OnLossy), string(LossyWarn), string(LossyReject), string(LossyIgnore))
 	checkWord(d, "hosted_tools", string(m.HostedTools), string(HostedDrop), string(HostedRefuse))
+	m.checkPolicy(d)
 	for i := range m.ModelRoutings {
 		m.ModelRoutings[i].check(d, fmt.Sprintf("model_routings[%d]", i))
 	}
@@ -64,6 +66,20 @@ func (m *Model) checkFallbackNames(d *document, field string, names []string) {
 	for i, name := range names {
 		if name == m.LogicalName && name != "" {
 			d.failAt(fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("%q falls back to itself", name), "leave it out")
+		}
+	}
+}
+
+// checkPolicy settles the order of the routes.
+func (m *Model) checkPolicy(d *document) {
+	checkWord(d, "policy", string(m.Policy), policyNames...)
+	m.Policy = cmp.Or(m.Policy, PolicyPriority)
+	if m.Policy != PolicyPriority && m.Policy != PolicyLeastLatency {
+		return
+	}
+	for i := range m.ModelRoutings {
+		if at := fmt.Sprintf("model_routings[%d].weight", i); d.has(at) {
+			d.warnAt(at, fmt.Sprintf("has no effect with the policy %q", m.Policy), `leave it out, or write "policy": "weighted"`)
 		}
 	}
 }

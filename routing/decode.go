@@ -19,7 +19,7 @@ import (
 //	required   the field has to be there
 //	seconds    a time.Duration that is written as a number of seconds
 //	duration   a time.Duration that is written as such a number or as "1m30s"
-//	max=N      an integer may not exceed N
+//	max=N      a number may not exceed N
 //	single     a list of texts; one text may be written without [ ]
 //
 // The fields of an embedded struct count as the outer one's. Numbers may not be
@@ -140,6 +140,8 @@ func (d *document) value(v reflect.Value, r gjson.Result, path string, rule rule
 		v.SetBool(r.Bool())
 	case reflect.Int:
 		v.SetInt(d.integer(r, path, rule))
+	case reflect.Float64:
+		v.SetFloat(d.number(r, path, rule))
 	default:
 		panic("routing: no decoder for " + v.Type().String())
 	}
@@ -219,17 +221,23 @@ func (d *document) parameters(into *Parameters, r gjson.Result, path string) {
 }
 
 func (d *document) integer(r gjson.Result, path string, rule rule) int64 {
+	if r.Type == gjson.Number && r.Num != math.Trunc(r.Num) {
+		d.reject(path, "must be a whole number, not "+r.Raw, "")
+		return 0
+	}
+	return int64(d.number(r, path, rule))
+}
+
+func (d *document) number(r gjson.Result, path string, rule rule) float64 {
 	switch {
 	case r.Type != gjson.Number:
 		d.wrongType(path, "a number", r)
-	case r.Num != math.Trunc(r.Num):
-		d.reject(path, "must be a whole number, not "+r.Raw, "")
 	case r.Num < 0:
 		d.reject(path, "must not be negative", "")
 	case r.Num > float64(rule.max):
 		d.reject(path, fmt.Sprintf("must be at most %d", rule.max), "")
 	default:
-		return int64(r.Num)
+		return r.Num
 	}
 	return 0
 }

@@ -26,6 +26,7 @@ var providerHome = map[string]string{
 	"default_parameters":  "request_config.default_parameters",
 	"required_parameters": "request_config.required_parameters",
 	"cooldown":            "rate_limiting.cooldown_seconds", "cooldown_seconds": "rate_limiting.cooldown_seconds",
+	"circuit_breaker": "breaker", "failures": "breaker.failures",
 	"requests_per_minute": "rate_limiting.requests_per_minute",
 	"tokens_per_minute":   "rate_limiting.tokens_per_minute",
 	"max_tokens":          "capabilities[].max_output_tokens", "max_output_tokens": "capabilities[].max_output_tokens",
@@ -46,7 +47,8 @@ var modelHome = map[string]string{
 	"base_url": "model_routings[].base_url", "api_key_env": "model_routings[].api_key_env",
 	"max_tokens": "capabilities.max_output_tokens", "max_output_tokens": "capabilities.max_output_tokens",
 	"thinking": "capabilities.thinking", "efforts": "capabilities.efforts", "prefill": "capabilities.prefill",
-	"lossy": "on_lossy",
+	"lossy": "on_lossy", "strategy": "policy", "routing_policy": "policy", "load_balancing": "policy",
+	"hedge": "hedge_after", "weight": "model_routings[].weight",
 }
 
 // routeHome is the same for a route.
@@ -106,6 +108,8 @@ func misplacedFix(path, want string) string {
 		return `write e.g. {"base_url": "https://api.example.com/v1", "completions": "/chat/completions"}`
 	case path == "authentication":
 		return exampleOf(path)
+	case path == "breaker":
+		return `write e.g. {"failures": 5, "open": "30s"}; {"failures": 0, "ratio": 0} is none`
 	case strings.HasSuffix(path, "].api_key_env"):
 		return apiKeyEnvFix
 	}

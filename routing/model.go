@@ -61,8 +61,23 @@ type Model struct {
 	// asked for decides. Default: drop.
 	HostedTools HostedTools `json:"hosted_tools"`
 
-	// ModelRoutings are the routes, in the order in which they are tried.
-	// Required; it may be empty where there are fallback models.
+	// Policy is how the order of this model's own routes is found for each
+	// request: "priority" tries them as they are written, "weighted" by chance,
+	// "least_latency" the quicker one first, "least_busy" the one with fewer
+	// requests in flight. Fallback models always come after them. A
+	// conversation stays with its route where affinity is on. After loading it
+	// is never empty. Default: priority.
+	Policy Policy `json:"policy"`
+
+	// HedgeAfter is how long an attempt may show nothing before a second one
+	// starts beside it on the next route; the first to show content answers and
+	// the other is cancelled. Both may cost money. A number of seconds or a
+	// text such as "1.5s". Default: 0, which never starts one.
+	HedgeAfter time.Duration `json:"hedge_after" config:"duration"`
+
+	// ModelRoutings are the routes, in the order in which they are tried where
+	// Policy does not choose another. Required; it may be empty where there are
+	// fallback models.
 	ModelRoutings []Route `json:"model_routings" config:"required"`
 
 	// FallbackModelRoutings names models whose routes are tried after all of
@@ -141,6 +156,13 @@ type Route struct {
 	// failure. In seconds; 0: not set.
 	Cooldown time.Duration `json:"cooldown_seconds" config:"seconds"`
 
+	// Weight is the route's share of the requests with policy "weighted": of two
+	// routes with the weights 3 and 1 the first is tried first three times out
+	// of four. With "least_busy" it divides the requests in flight, so that it
+	// is how many this route bears where another bears one. 0 lets the route be
+	// tried only when nothing else is left. At most 1000000. Default: 1.
+	Weight *float64 `json:"weight" config:"max=1000000"`
+
 	// Provider is the provider of that name; nil before loading.
 	Provider *Provider `json:"-"`
 
@@ -157,6 +179,14 @@ type Fallback struct {
 	Name string
 	// Model is the model that answers to Name.
 	Model *Model
+}
+
+// share is the route's weight.
+func (r *Route) share() float64 {
+	if r.Weight == nil {
+		return 1
+	}
+	return *r.Weight
 }
 
 // UpstreamModel is the name to send to the provider when asked is the name
@@ -218,4 +248,27 @@ func (r *Route) TimeoutsFor(upstream string, standard Timeouts) Timeouts {
 		or(r.Owner.Timeouts.orSilence(r.Owner.Timeout)).
 		or(r.Provider.Timeouts.orSilence(r.Provider.RequestConfig.Timeout)).
 		or(standard)
+}
+
+// Policy is how the order of a model's own routes is found for a request.
+type Policy string
+
+// The values of policy.
+const (
+	// PolicyPriority tries the routes in the order of the file. This is the
+	// default.
+	PolicyPriority Policy = "priority"
+	// PolicyWeighted draws the order by the routes' weights.
+	PolicyWeighted Policy = "weighted"
+	// PolicyLeastLatency draws two routes and begins with the one that lately
+	// showed content sooner.
+	PolicyLeastLatency Policy = "least_latency"
+	// PolicyLeastBusy begins with the route that has the fewest requests in
+	// flight for its weight.
+	PolicyLeastBusy Policy = "least_busy"
+)
+
+// policyNames lists the policies as a file may write them.
+var policyNames = []string{
+	string(PolicyPriority), string(PolicyWeighted), string(PolicyLeastLatency), string(PolicyLeastBusy),
 }

@@ -59,6 +59,10 @@ type Provider struct {
 	// its keys rests after a failure.
 	RateLimiting RateLimiting `json:"rate_limiting"`
 
+	// Breaker says when a model of the provider is taken for ill, so that other
+	// routes are asked first.
+	Breaker BreakerSettings `json:"breaker"`
+
 	// Models holds what applies to single models, by the name that the
 	// provider gives them.
 	Models map[string]ProviderModel `json:"models"`

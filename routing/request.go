@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
@@ -16,8 +17,12 @@ type Request struct {
 	Operation translate.Operation
 	// Client names who asks, for what belongs to one client alone.
 	Client string
-	// Model is the name it asked for.
+	// Model is the name it asked for, or the one that the operator has chosen
+	// for it.
 	Model string
+	// Named is the model that Body names, where that is not Model. Body may
+	// also name none. Empty: Body names Model or none.
+	Named string
 	// Body is its body. Attempts read it; nobody writes it.
 	Body *Body
 	// Object is the index of the body's top-level members.
@@ -43,6 +48,9 @@ type Request struct {
 	// depends on. Protocol is then the upstream's, and there is no Object.
 	asked *translate.Asked
 }
+
+// clientModel is the model's name as the client knows it.
+func (q *Request) clientModel() string { return cmp.Or(q.Named, q.Model) }
 
 // has reports whether the body has a top-level member of that name.
 func (q *Request) has(name string) bool {

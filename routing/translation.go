@@ -107,7 +107,7 @@ func (t *turn) asked(q *Request, asked *translate.Asked) *translate.Asked {
 	asked.Nonce = rand.Text()[:24]
 	asked.Now = time.Now().Unix()
 	if t.walk.router.modelEcho == EchoRequested {
-		asked.Model = t.walk.request.Model
+		asked.Model = t.walk.request.clientModel()
 	}
 	if q.Stream && q.Protocol == translate.Messages {
 		// Agents show how full the window is from the first event on.
