@@ -28,7 +28,7 @@ type Health struct {
 
 	open   bool          // or half-open, once until has passed
 	opened time.Time     // when it last opened; stays when it closes
-	until  time.Time     // of the last opening
+	until  time.Time     // when it may be probed; zero if it is closed
 	length time.Duration // the longest that it opened for since it was closed
 
 	visits uint64 // the number of the last probe
@@ -176,9 +176,8 @@ func (v *Visit) Succeed(now time.Time) (closed bool) {
 	}
 	h.failures = 0
 	if h.open {
-		h.open, closed = false, true
-		h.length = 0
-		h.state.changed.Add(1)
+		h.shut()
+		closed = true
 	}
 	if v.breaker.acts() {
 		h.recent.add(now, v.breaker.Window, 1, 0)
@@ -285,12 +284,18 @@ func (h *Health) trip(now time.Time, d time.Duration) {
 	h.state.changed.Add(1)
 }
 
-// reset closes the breaker.
+// shut closes the breaker. h.mu must be held.
+func (h *Health) shut() {
+	h.open, h.until, h.length, h.probe = false, time.Time{}, 0, 0
+	h.state.changed.Add(1)
+}
+
+// reset closes the breaker and forgets what might open it.
 func (h *Health) reset() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.open, h.failures, h.length = false, 0, 0
-	h.recent = window{}
+	h.shut()
+	h.failures, h.recent = 0, window{}
 }
 
 // sample adds a latency. h.mu must be held.

@@ -108,9 +108,10 @@ func (p *provider) save(one *providerSave, now time.Time) {
 	}
 }
 
-// save is nil for a rest that is gone.
+// save is nil for a rest that is over for so long that it would be gone if nobody
+// had used it.
 func (r *rest) save(now time.Time) *restSave {
-	if r.gone(now) {
+	if !now.Before(r.until.Add(forgottenAfter)) {
 		return nil
 	}
 	return &restSave{Until: wallTime(r.until, now), Set: wallTime(r.set, now), LengthMS: wholeMS(r.length), Why: r.why}
