@@ -229,15 +229,13 @@ func (t *turn) waits(now time.Time) waits {
 	}
 	w := waits{
 		first: cmp.Or(timeouts.FirstContent, t.walk.router.timeouts.FirstContent),
+		whole: cmp.Or(timeouts.FirstContent, left),
 		idle:  cmp.Or(timeouts.Idle, t.walk.router.timeouts.Idle),
 		ends:  now.Add(left),
 		ended: ended,
 	}
-	if !t.walk.request.Stream {
-		w.first = cmp.Or(timeouts.FirstContent, left)
-		if !t.last {
-			w.first = min(w.first, left/2)
-		}
+	if !t.last {
+		w.whole = min(w.whole, left/2)
 	}
 	return w
 }
