@@ -248,7 +248,13 @@ func reportedFailure(response *http.Response, e translate.Error, body []byte, ke
 	if f.class == RateLimited {
 		askedFor = ResetAfter
 	}
-	if d, ok := askedFor(response.Header, body, time.Now()); ok {
+	now := time.Now()
+	d, ok := askedFor(response.Header, body, now)
+	if !ok {
+		// Of an error event there is no body; OpenAI tells limits in those.
+		d, ok = boundedReset(resetInWords(e.Message, clockOf(response.Header, now)))
+	}
+	if ok {
 		f.resetAfter = d
 	}
 	return f
