@@ -1,8 +1,8 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -79,9 +79,25 @@ func (conditions) Describe(to chan<- *prometheus.Desc) {
 
 // The states of keys, as a label.
 const (
-	keyUsable  = "usable"
-	keyResting = "resting"
+	keyUsable   = "usable"
+	keyResting  = "resting"
+	keyHalfOpen = "half_open" // one request at a time may try whether it works again
 )
+
+// stateOf is the state of a key as a whole.
+func stateOf(key keys.KeyStatus) string {
+	state := keyUsable
+	for _, c := range key.Cooling {
+		switch {
+		case c.Scope == keys.ScopeKeyModel:
+		case !c.HalfOpen:
+			return keyResting
+		default:
+			state = keyHalfOpen
+		}
+	}
+	return state
+}
 
 // Collect implements prometheus.Collector. Providers of the same name in
 // different directories are counted together.
@@ -89,8 +105,8 @@ func (conditions) Collect(to chan<- prometheus.Metric) {
 	type label struct{ provider, value string }
 	open, count := make(map[label]float64), make(map[label]float64)
 	for _, p := range live.reports(time.Now()) {
-		for _, state := range []string{keyUsable, keyResting} {
-			count[label{p.Provider, state}] += 0 // so that it is told
+		for _, state := range []string{keyUsable, keyResting, keyHalfOpen} {
+			count[label{p.Provider, state}] += 0 // none is told, too
 		}
 		for _, key := range p.Keys {
 			count[label{p.Provider, stateOf(key)}]++
@@ -110,13 +126,6 @@ func (conditions) Collect(to chan<- prometheus.Metric) {
 	for at, value := range count {
 		to <- prometheus.MustNewConstMetric(keysByState, prometheus.GaugeValue, value, at.provider, at.value)
 	}
-}
-
-func stateOf(key keys.KeyStatus) string {
-	if slices.ContainsFunc(key.Cooling, func(c keys.Cooling) bool { return c.Scope != keys.ScopeKeyModel }) {
-		return keyResting
-	}
-	return keyUsable
 }
 
 // anyModel is the label of models that no file names: those of routes that take
@@ -170,15 +179,11 @@ func (n *routeNames) label(provider, model string) string {
 func (n *routeNames) count(attempts []routing.Attempt) {
 	for i := range attempts {
 		a := &attempts[i]
-		if a.Class != "" {
-			attemptsTotal.WithLabelValues(a.Provider, n.label(a.Provider, a.Model), string(a.Class)).Inc()
+		if counter, named := n.answered[routeName{a.Provider, a.Label}]; named && a.Class == "" {
+			counter().Inc()
 			continue
 		}
-		counter, named := n.answered[routeName{a.Provider, a.Model}]
-		if !named {
-			counter = n.answered[routeName{a.Provider, anyModel}]
-		}
-		counter().Inc()
+		attemptsTotal.WithLabelValues(a.Provider, a.Label, cmp.Or(string(a.Class), classAnswered)).Inc()
 	}
 }
 

@@ -84,12 +84,16 @@ func (a *account) number(name string) (any, bool) {
 	return value, true
 }
 
-// last is the attempt that answered, or else the one that was made last.
+// last is the attempt that answered, or else the one that began last. The former
+// need not be the latter: one that it had outrun may have begun later.
 func (a *account) last() *routing.Attempt {
-	if n := len(a.attempts); n > 0 {
-		return &a.attempts[n-1]
+	last := new(routing.Attempt)
+	for i := range a.attempts {
+		if last = &a.attempts[i]; last.Class == "" {
+			break
+		}
 	}
-	return new(routing.Attempt)
+	return last
 }
 
 // tokens are all that the upstream has read and written, so far.

@@ -224,11 +224,11 @@ func (x *exchange) ask() *routing.Answer {
 		x.fail(e, 0)
 		return nil
 	}
-	x.account.begin(x.r.Context(), q.Model)
 	// The transport notes in Caddy's variables what its dials need to know,
 	// and a dial may outlive its attempt: without the variables two attempts
 	// cannot meet in them.
 	ctx := context.WithValue(x.r.Context(), caddyhttp.VarsCtxKey, nil)
+	x.account.begin(ctx, q.Model)
 	answer, failure := x.runtime.router.Do(ctx, q)
 	x.account.end(answer, failure)
 	x.runtime.names.count(x.account.attempts)
