@@ -49,6 +49,28 @@ var version = "dev"
 // Every answer carries X-Request-Id (Caddy's {http.request.uuid}); one that a
 // provider gave also Llm-Proxy-Provider, Llm-Proxy-Model and
 // Llm-Proxy-Attempts. Errors come in the protocol of the endpoint.
+//
+// Placeholders tell about a request for an answer. They are empty until they are
+// known, so in a header directive they need its ">":
+//
+// Placeholder | Description
+// ------------|---------------
+// `{http.llm_proxy.client}` | The client's name, empty for an anonymous one
+// `{http.llm_proxy.protocol}` | The protocol of the endpoint: openai, responses or anthropic
+// `{http.llm_proxy.model}` | The model that the client asked for, in its own words
+// `{http.llm_proxy.provider}` | The provider that answered, or was asked last
+// `{http.llm_proxy.upstream_model}` | The provider's name of the model
+// `{http.llm_proxy.upstream_protocol}` | The protocol in which it answered
+// `{http.llm_proxy.key_id}` | The public name of the key that was used
+// `{http.llm_proxy.attempts}` | How many upstream calls there were
+// `{http.llm_proxy.class}` | The class of the failure; empty when the request was answered
+// `{http.llm_proxy.streamed}` | Whether the answer is a stream: true or false
+// `{http.llm_proxy.input_tokens}` | Tokens that the model read, from a cache or not
+// `{http.llm_proxy.output_tokens}` | Tokens that the model wrote, thinking included
+//
+// The tokens of a stream are known at its end. Those of an answer that is not
+// streamed are known while it is written, and after that where the site has an
+// access log.
 type Handler struct {
 	// Directory of provider files, one JSON file per provider, relative to
 	// the working directory. Default: config/providers.
@@ -132,7 +154,6 @@ type Handler struct {
 	current atomic.Pointer[runtime]
 	ended   atomic.Bool // by Cleanup
 	logger  *zap.Logger
-	losses  lossCounter
 	created time.Time // of the models, as the model lists tell it
 }
 
@@ -199,8 +220,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionClients(); err != nil {
 		return err
 	}
-	var err error
-	if h.losses, err = newLossCounter(ctx.GetMetricsRegistry()); err != nil {
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
 	rt, err := h.load(ctx)
@@ -208,6 +228,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.current.Store(rt)
+	live.add(h)
 	return nil
 }
 
@@ -377,6 +398,7 @@ func (h *Handler) provisionClients() error {
 // of this configuration still run, and after a Provision that failed half-way.
 func (h *Handler) Cleanup() error {
 	if rt := h.current.Load(); rt != nil && h.ended.CompareAndSwap(false, true) {
+		live.remove(h)
 		rt.release()
 	}
 	return nil

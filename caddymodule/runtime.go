@@ -36,6 +36,7 @@ var (
 // and every request in flight. The last one to leave lets the pools go.
 type runtime struct {
 	router  *routing.Router
+	names   *routeNames
 	refs    atomic.Int64
 	closers []func()
 }
@@ -95,12 +96,20 @@ func (h *Handler) load(ctx caddy.Context) (*runtime, error) {
 	options.Transport = func(p *routing.Provider, connect time.Duration) (http.RoundTripper, error) {
 		return rt.transport(ctx, h.TransportRaw, p, connect)
 	}
+	told, err := newNotices(ctx, h.logger)
+	if err != nil {
+		rt.release()
+		return nil, err
+	}
+	options.Notify = told.notify
 	rt.router, warnings, err = routing.New(options)
 	if err != nil {
 		rt.release()
 		return nil, err
 	}
-	rt.closers = append(rt.closers, rt.router.Close)
+	rt.names = newRouteNames(rt.router)
+	told.start(rt.names)
+	rt.closers = append(rt.closers, rt.router.Close, told.stop)
 	for _, warning := range warnings {
 		h.logger.Warn("configuration file", zap.Stringer("problem", warning))
 	}

@@ -34,6 +34,8 @@ type exchange struct {
 	// committed says that the answer has begun, so that nothing else may be
 	// written than its rest.
 	committed bool
+	// account is for placeholders and the access log.
+	account account
 }
 
 // objects are the indexes of request bodies, reused.
@@ -58,6 +60,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		// Asking for it also puts it into the access log.
 		x.id, _ = replacer.GetString("http.request.uuid")
+		replacer.Map(x.placeholder)
 	}
 	w.Header()["X-Request-Id"] = []string{x.id}
 	defer x.recover()
@@ -149,6 +152,7 @@ func (x *exchange) generate() {
 		return
 	}
 	defer answer.Close()
+	defer x.account.close()
 	h := x.w.Header()
 	answer.CopyHeader(h)
 	setHeaders(h,
@@ -183,7 +187,7 @@ func (x *exchange) noteLosses(a *routing.Answer) {
 	if len(losses) == 0 {
 		return
 	}
-	x.handler.losses.count(x.endpoint.protocol, a.Protocol, losses)
+	countLosses(x.endpoint.protocol, a.Protocol, losses)
 	if c := x.handler.logger.Check(zapcore.DebugLevel, "lost in translation"); c != nil {
 		c.Write(zap.String("uuid", x.id), zap.String("provider", a.Provider), zap.String("model", a.Model),
 			zap.String("from", string(x.endpoint.protocol)), zap.String("to", string(a.Protocol)),
@@ -225,7 +229,10 @@ func (x *exchange) ask() *routing.Answer {
 	// and a dial may outlive its attempt: without the variables two attempts
 	// cannot meet in them.
 	ctx := context.WithValue(x.r.Context(), caddyhttp.VarsCtxKey, nil)
+	x.account.begin(ctx, q.Model)
 	answer, failure := x.runtime.router.Do(ctx, q)
+	x.account.end(answer, failure)
+	x.runtime.names.count(x.account.attempts)
 	if failure != nil {
 		x.logSkipped(q, failure.Skipped)
 		x.logAttempts(q, failure.Attempts)

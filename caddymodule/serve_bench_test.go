@@ -83,13 +83,18 @@ func benchmarkHandler(b *testing.B, transport http.RoundTripper) *Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
+	rt.names = newRouteNames(rt.router)
 	h.current.Store(rt)
 	return h
 }
 
 func benchmarkServe(b *testing.B, transport http.RoundTripper, body string) {
 	h := benchmarkHandler(b, transport)
-	ctx := context.WithValue(b.Context(), caddy.ReplacerCtxKey, caddy.NewReplacer())
+	replacer := caddy.NewReplacer()
+	// As Caddy does for each request.
+	replacer.Map(func(string) (any, bool) { return nil, false })
+	fresh := *replacer
+	ctx := context.WithValue(b.Context(), caddy.ReplacerCtxKey, replacer)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://gateway"+chatPath, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -104,6 +109,7 @@ func benchmarkServe(b *testing.B, transport http.RoundTripper, body string) {
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
 		clear(w.header)
+		*replacer = fresh
 		r.Body = io.NopCloser(strings.NewReader(body))
 		if err := h.ServeHTTP(w, r, nil); err != nil {
 			b.Fatal(err)
