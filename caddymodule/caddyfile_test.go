@@ -273,8 +273,8 @@ func TestDefaultsAreThoseOfTheManual(t *testing.T) {
 	if want := (routing.Retries{Ratio: 0.2, PerSecond: 10}); options.Retries != want {
 		t.Errorf("retry budget is %+v, want %+v", options.Retries, want)
 	}
-	if options.Wait != 0 || options.NoAffinity || h.State.File != "" || h.ModelOverride != "" {
-		t.Errorf("wait = %v, no affinity = %v, state = %+v, model_override = %q", options.Wait, options.NoAffinity, h.State, h.ModelOverride)
+	if options.Wait != 0 || !*h.Affinity || h.State.File != "" || h.ModelOverride != "" {
+		t.Errorf("wait = %v, affinity = %v, state = %+v, model_override = %q", options.Wait, *h.Affinity, h.State, h.ModelOverride)
 	}
 	want := Timeouts{Connect: caddy.Duration(5 * time.Second), FirstContent: caddy.Duration(time.Minute), Idle: caddy.Duration(time.Minute), Total: caddy.Duration(10 * time.Minute)}
 	if *h.Timeouts != want {
@@ -288,8 +288,8 @@ func TestWhatIsOffIsOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	options := h.routerOptions()
-	if options.Breaker.Failures != 0 || options.Breaker.Ratio != 0 || options.Retries != (routing.Retries{}) || !options.NoAffinity {
-		t.Errorf("breaker = %+v, retry budget = %+v, no affinity = %v", options.Breaker, options.Retries, options.NoAffinity)
+	if options.Breaker.Failures != 0 || options.Breaker.Ratio != 0 || options.Retries != (routing.Retries{}) || *h.Affinity {
+		t.Errorf("breaker = %+v, retry budget = %+v, affinity = %v", options.Breaker, options.Retries, *h.Affinity)
 	}
 }
 
