@@ -85,7 +85,8 @@ var breakers = []*Breaker{
 	{Failures: 3, Open: 10 * time.Second, MaxOpen: time.Minute},
 	{Ratio: 0.5, Requests: 4, Window: 20 * time.Second, Open: 5 * time.Second},
 	{Failures: 5, Ratio: 0.75, Requests: 3, Window: time.Minute, Open: time.Second, MaxOpen: 20 * time.Second},
-	{}, nil,
+	{},
+	nil,
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
