@@ -223,6 +223,31 @@ func TestLateFaultsCountAndTakeTheSuccessBack(t *testing.T) {
 	}
 }
 
+func TestAModelThatFinishesNoAnswerIsIll(t *testing.T) {
+	h := newHealth()
+	for i := range 3 {
+		v := visit(h, time.Duration(i), threeInARow)
+		v.Succeed(at(time.Duration(i)))
+		if opened := v.Late(at(time.Duration(i))); (opened > 0) != (i == 2) {
+			t.Errorf("broken answer %d opened it for %v, want the third in a row to", i, opened)
+		}
+	}
+}
+
+func TestALateFaultDoesNotUndoYoungerSuccesses(t *testing.T) {
+	h := newHealth()
+	for i := range 2 {
+		v := visit(h, time.Duration(i), threeInARow)
+		v.Fail(at(time.Duration(i)), 0)
+	}
+	long, short := visit(h, 3, threeInARow), visit(h, 4, threeInARow)
+	long.Succeed(at(5))
+	short.Succeed(at(6))
+	if opened := long.Late(at(7)); opened != 0 {
+		t.Errorf("opened for %v, although another answer has come since", opened)
+	}
+}
+
 func TestOutcomesOfAVisitCountOnce(t *testing.T) {
 	h := newHealth()
 	v := visit(h, 0, threeInARow)

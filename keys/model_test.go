@@ -420,7 +420,7 @@ func (w *world) reset(i int) {
 		w.ref.use(w.now, "", "", 0) // so that there is the provider's rest
 		*w.ref.rests[""] = refRest{probed: refNever}
 		for _, h := range w.health {
-			h.attempts, h.part, h.inRow, h.open = nil, 0, 0, refRest{lasts: true, probed: refNever}
+			h.attempts, h.part, h.inRow, h.good, h.open = nil, 0, 0, nil, refRest{lasts: true, probed: refNever}
 		}
 	}
 	for j, source := range w.sources[i] {
