@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
@@ -85,6 +86,43 @@ func TestCaddyfileMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"max_attempts -1", "max_attempts: '-1' is no number above 0"},
 		{"max_attempts 1.5", "max_attempts: '1.5' is no number above 0"},
 		{"max_attempts 1 2", "after '1'"},
+		{"breaker", "after 'breaker'"},
+		{"breaker on", "after 'on'"},
+		{"breaker off 5", "after '5'"},
+		{"breaker {\n\tfailures\n}", "after 'failures'"},
+		{"breaker {\n\tfailures -1\n}", "failures: '-1' is no whole number from 0 on"},
+		{"breaker {\n\tfailures 99999999999\n}", "failures: '99999999999' is no whole number from 0 on"},
+		{"breaker {\n\trequests 0\n}", "requests: '0' is no whole number from 1 on"},
+		{"breaker {\n\tratio half\n}", "ratio: 'half' is no share; write e.g. 0.5 or 50%"},
+		{"breaker {\n\tratio NaN\n}", "ratio: 'NaN' is no share"},
+		{"breaker {\n\tratio -10%\n}", "ratio: '-10%' is no share"},
+		{"breaker {\n\twindow 5\n}", "window: '5' is no duration"},
+		{"breaker {\n\topen 5s 6s\n}", "after '5s'"},
+		{"breaker {\n\tcooldown 5s\n}", "unrecognized breaker setting 'cooldown'; the settings are failures, ratio, requests, window, open and max_open"},
+		{"breaker {\n\topen 5m\n\tmax_open 1m\n}", "breaker: max_open must not be shorter than open"},
+		{"breaker {\n\twindow 10ms\n}", "breaker: window must be from 1s to 24h; to have none write off"},
+		{"retry_budget", "after 'retry_budget'"},
+		{"retry_budget off 5", "after '5'"},
+		{"retry_budget 1 2 3", "after '3'"},
+		{"retry_budget some", "retry_budget: 'some' is no share; write e.g. 0.2 or 20%, or off"},
+		{"retry_budget -1", "retry_budget: '-1' is no share"},
+		{"retry_budget 101", "retry_budget: '101' is no share"},
+		{"retry_budget 20% ten", "retry_budget: 'ten' is no number of attempts per second; write e.g. 10"},
+		{"retry_budget 20% -1", "retry_budget: the number per second must be from 0 to 1000000"},
+		{"retry_budget 20% NaN", "retry_budget: the number per second must be from 0 to 1000000"},
+		{"retry_budget 0 0", "retry_budget: 0 and 0 would allow no retry; write max_attempts 1 for that, or off to have no bound"},
+		{"wait", "after 'wait'"},
+		{"wait long", "wait: 'long' is no duration"},
+		{"wait -1s", "wait: must not be negative"},
+		{"affinity", "after 'affinity'"},
+		{"affinity yes", "affinity: 'yes' is neither on nor off"},
+		{"model_override", "after 'model_override'"},
+		{"model_override a b", "after 'a'"},
+		{"state", "state is written as 'state memory' or 'state file <path>'"},
+		{"state file", "state is written as"},
+		{"state file \"\"", "state is written as"},
+		{"state disk /x", "state is written as"},
+		{"state memory /x", "state is written as"},
 		{"max_body", "after 'max_body'"},
 		{"max_body big", "max_body: 'big' is no size; write e.g. 32MiB"},
 		{"max_body 0", "max_body: '0' is no size"},
@@ -113,6 +151,9 @@ func TestCaddyfileMistakesAreNamedWithTheirLine(t *testing.T) {
 		line := 3 + strings.Count(strings.TrimSuffix(tc.block, "\n}"), "\n")
 		if strings.HasPrefix(tc.block, "llm_proxy") {
 			site, line = ":8080 {\n\t"+tc.block+"\n}\n", 2
+		}
+		if strings.HasPrefix(tc.want, "breaker: ") {
+			line++ // where the block ends
 		}
 		if strings.HasSuffix(tc.want, "'{'") {
 			line = 3 // where the block opens
@@ -149,6 +190,8 @@ func TestJSONMistakesAreErrorsThatNameTheField(t *testing.T) {
 		return caddy.Validate(&config)
 	}
 	for _, good := range []string{
+		`,"breaker":{}`, `,"breaker":{"failures":0,"ratio":0}`, `,"breaker":{"open":"5m"}`, `,"retry_budget":{"off":true,"ratio":-1}`,
+		`,"retry_budget":{"ratio":0}`, `,"wait":"5s"`, `,"affinity":false`, `,"state":{}`, `,"state":{"file":"llm.json"}`, `,"model_override":"x"`,
 		"", `,"cooldown":0`, `,"cooldown":"5m"`, `,"max_body":"1MiB"`, `,"max_body":1000`, `,"timeouts":{"idle":"30s"}`, `,"max_attempts":1`,
 		`,"on_lossy":"ignore"`, `,"model_echo":"requested"`,
 		`,"transport":{"protocol":"http","dial_timeout":"1s"}`,
@@ -163,6 +206,23 @@ func TestJSONMistakesAreErrorsThatNameTheField(t *testing.T) {
 		{`,"client_keys":[{"nam":"x"}]`, `unknown field "nam"`},
 		{`,"cooldown":-1`, "cooldown: must not be negative"},
 		{`,"max_attempts":-1`, "max_attempts: must be at least 1"},
+		{`,"breaker":{"failures":-1}`, "breaker: failures must not be negative; 0 never counts them"},
+		{`,"breaker":{"ratio":50}`, "breaker: ratio must be from 0 to 1; 0 never counts it"},
+		{`,"breaker":{"ratio":-0.1}`, "breaker: ratio must be from 0 to 1"},
+		{`,"breaker":{"requests":-1}`, "breaker: requests must be at least 1"},
+		{`,"breaker":{"window":-1}`, "breaker: window must be from 1s to 24h; to have none write off"},
+		{`,"breaker":{"open":"500ms"}`, "breaker: open must be from 1s to 24h"},
+		{`,"breaker":{"max_open":"25h"}`, "breaker: max_open must be from 1s to 24h"},
+		{`,"breaker":{"open":"1m","max_open":"30s"}`, "breaker: max_open must not be shorter than open"},
+		{`,"breaker":false`, "breaker"},
+		{`,"breaker":{"off":true}`, `unknown field "off"`},
+		{`,"retry_budget":{"ratio":-1}`, "retry_budget: the ratio must be from 0 to 100"},
+		{`,"retry_budget":{"per_second":-1}`, "retry_budget: the number per second must be from 0 to 1000000"},
+		{`,"retry_budget":{"ratio":0,"per_second":0}`, "retry_budget: 0 and 0 would allow no retry"},
+		{`,"wait":-1`, "wait: must not be negative; 0 answers at once"},
+		{`,"affinity":"on"`, "affinity"},
+		{`,"state":{"file":"{env.LLM_UNHEARD_OF}/x"}`, "state: "},
+		{`,"state":{"path":"x"}`, `unknown field "path"`},
 		{`,"on_lossy":"maybe"`, "on_lossy: 'maybe' is none of [warn reject ignore]"},
 		{`,"on_lossy":true`, "on_lossy"},
 		{`,"model_echo":"alias"`, "model_echo: 'alias' is none of [upstream requested]"},
@@ -206,9 +266,30 @@ func TestDefaultsAreThoseOfTheManual(t *testing.T) {
 		h.OnLossy != routing.LossyWarn || h.ModelEcho != routing.EchoUpstream {
 		t.Errorf("defaults are %+v", h)
 	}
+	options := h.routerOptions()
+	if want := (keys.Breaker{Failures: 3, Ratio: 0.5, Requests: 10, Window: 30 * time.Second, Open: 10 * time.Second, MaxOpen: 2 * time.Minute}); options.Breaker != want {
+		t.Errorf("breaker is %+v, want %+v", options.Breaker, want)
+	}
+	if want := (routing.Retries{Ratio: 0.2, PerSecond: 10}); options.Retries != want {
+		t.Errorf("retry budget is %+v, want %+v", options.Retries, want)
+	}
+	if options.Wait != 0 || !*h.Affinity || h.State.File != "" || h.ModelOverride != "" {
+		t.Errorf("wait = %v, affinity = %v, state = %+v, model_override = %q", options.Wait, *h.Affinity, h.State, h.ModelOverride)
+	}
 	want := Timeouts{Connect: caddy.Duration(5 * time.Second), FirstContent: caddy.Duration(time.Minute), Idle: caddy.Duration(time.Minute), Total: caddy.Duration(10 * time.Minute)}
 	if *h.Timeouts != want {
 		t.Errorf("timeouts are %+v, want %+v", *h.Timeouts, want)
+	}
+}
+
+func TestWhatIsOffIsOff(t *testing.T) {
+	h := &Handler{Breaker: &Breaker{Failures: new(0), Ratio: new(0.0)}, RetryBudget: &RetryBudget{Off: true}, Affinity: new(false)}
+	if err := h.setDefaults(); err != nil {
+		t.Fatal(err)
+	}
+	options := h.routerOptions()
+	if options.Breaker.Failures != 0 || options.Breaker.Ratio != 0 || options.Retries != (routing.Retries{}) || *h.Affinity {
+		t.Errorf("breaker = %+v, retry budget = %+v, affinity = %v", options.Breaker, options.Retries, *h.Affinity)
 	}
 }
 
@@ -217,6 +298,8 @@ func FuzzCaddyfile(f *testing.F) {
 	for _, block := range []string{
 		"llm_proxy {\n\tcooldown 5\n}", "llm_proxy {\n\tcooldown\n}", "llm_proxy {\n\ttimeouts {\n\t\tidle 5s\n\t}\n}", "llm_proxy x {\n}",
 		"llm_proxy {\n\tclient_key a {$B\n}", "llm_proxy {\n\tcooldown a b c\n\tmax_body 1MiB\n}",
+		"llm_proxy {\n\tbreaker {\n\t\tfailures 5\n\t\tratio 50%\n\t\topen 5m\n\t}\n\tretry_budget NaN 5\n\tbreaker off\n}",
+		"llm_proxy {\n\tstate file x\n\taffinity off\n\twait 5s\n\tmodel_override {x}\n\tretry_budget 1e300% 1e300\n}",
 	} {
 		f.Add(block)
 	}

@@ -104,6 +104,7 @@ func withCalls(t *testing.T, extra string) (*gateway, *upstreamCalls, *upstream,
 		providers: map[string]string{"a": provider("a", a.url, extra), "b": provider("b", b.url, "")},
 		models:    map[string]string{"m": model("m", "", "a/up", "b/up")},
 		site:      "doorman",
+		directive: "breaker off",
 	})
 	return g, calls, a, b
 }

@@ -50,7 +50,7 @@ func TestEveryFaultBeforeContentIsMendedByTheNextRoute(t *testing.T) {
 		{name: "connection reset", fault: abort, first: 2},
 		{name: "stream: error event first", fault: answers(200, "data: {\"error\":{\"message\":\"busy\",\"type\":\"server_error\"}}\n\n", "Content-Type", "text/event-stream"), first: 1, stream: true},
 		{name: "stream: role only, then the end", fault: answers(200, "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n", "Content-Type", "text/event-stream"), first: 1, stream: true},
-		{name: "stream: a whole answer instead", fault: answers(200, chatAnswer), first: 1, stream: true},
+		{name: "stream: half of a whole answer instead", fault: answers(200, chatAnswer[:60]), first: 1, stream: true},
 		{name: "stream: HTML", fault: answers(200, "<html>x</html>", "Content-Type", "text/html"), first: 1, stream: true},
 		{name: "stream: 500", fault: answers(500, brokenBody), first: 1, stream: true},
 	} {

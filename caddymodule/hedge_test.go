@@ -48,8 +48,8 @@ func TestASilentAttemptIsOutrunByAHedge(t *testing.T) {
 		t.Errorf("calls = %d and %d, want 1 and 1", len(a.all()), len(b.all()))
 	}
 	// To be slower than another is no fault.
-	if report := g.do(request{path: chatPath, body: chatRequest}); report.status != 200 {
-		t.Errorf("a request afterwards: status %d", report.status)
+	if again := g.post(chatPath, chatStreamed); again.status != 200 {
+		t.Errorf("a request afterwards: status %d", again.status)
 	}
 	<-gone
 }
@@ -63,7 +63,7 @@ func TestAQuickAnswerIsNotHedged(t *testing.T) {
 }
 
 func TestAHedgeThatFailsLeavesTheFirstAttemptAlone(t *testing.T) {
-	g, a, b := hedgedModel(t, slowly(300*time.Millisecond, answers(200, chatAnswer)), answers(500, brokenBody), "")
+	g, a, b := hedgedModel(t, thinking(300*time.Millisecond, answers(200, chatAnswer)), answers(500, brokenBody), "")
 	got := g.post(chatPath, chatRequest).want(t, 200)
 	if p := got.header.Get("Llm-Proxy-Provider"); p != "a" {
 		t.Errorf("Llm-Proxy-Provider = %s, want a", p)
@@ -74,7 +74,7 @@ func TestAHedgeThatFailsLeavesTheFirstAttemptAlone(t *testing.T) {
 }
 
 func TestWhenBothBranchesOfAHedgeFailTheClientHearsOfIt(t *testing.T) {
-	g, _, _ := hedgedModel(t, slowly(100*time.Millisecond, answers(500, brokenBody)), answers(429, rateLimited, "Retry-After", "7"), "")
+	g, _, _ := hedgedModel(t, thinking(100*time.Millisecond, answers(500, brokenBody)), answers(429, rateLimited, "Retry-After", "7"), "")
 	got := g.post(chatPath, chatRequest).want(t, 502)
 	if n := got.header.Get("Llm-Proxy-Attempts"); n != "2" {
 		t.Errorf("Llm-Proxy-Attempts = %s, want 2", n)
@@ -84,7 +84,7 @@ func TestWhenBothBranchesOfAHedgeFailTheClientHearsOfIt(t *testing.T) {
 func TestAHedgeSpendsTheRetryBudget(t *testing.T) {
 	// One per second at most: of ten requests at once, one is hedged, or two where
 	// they take so long.
-	g, _, b := hedgedModel(t, slowly(200*time.Millisecond, answers(200, chatAnswer)), answers(200, chatAnswer), "retry_budget 0 1")
+	g, _, b := hedgedModel(t, thinking(200*time.Millisecond, answers(200, chatAnswer)), answers(200, chatAnswer), "retry_budget 0 1")
 	done := make(chan string, 10)
 	for range 10 {
 		go func() { done <- g.post(chatPath, chatRequest).header.Get("Llm-Proxy-Provider") }()

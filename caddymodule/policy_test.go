@@ -92,7 +92,7 @@ func TestTheLeastBusyRouteIsAskedFirst(t *testing.T) {
 
 func TestTheQuickerRouteIsAskedFirst(t *testing.T) {
 	g, ups := routed(t, "least_latency", 1, 1)
-	ups[0].next = slowly(50*time.Millisecond, answers(200, chatAnswer))
+	ups[0].next = thinking(50*time.Millisecond, answers(200, chatAnswer))
 	for range 20 {
 		g.post(chatPath, chatRequest).want(t, 200)
 	}
@@ -102,7 +102,7 @@ func TestTheQuickerRouteIsAskedFirst(t *testing.T) {
 }
 
 // slowly answers after a while, as an upstream does that thinks.
-func slowly(d time.Duration, h http.Handler) http.HandlerFunc {
+func thinking(d time.Duration, h http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(d):

@@ -224,6 +224,7 @@ func (x *exchange) ask() *routing.Answer {
 		x.fail(e, 0)
 		return nil
 	}
+	q.Client = x.clientName()
 	// The transport notes in Caddy's variables what its dials need to know,
 	// and a dial may outlive its attempt: without the variables two attempts
 	// cannot meet in them.
@@ -356,14 +357,14 @@ func describePanic(fault any) string {
 	return fmt.Sprintf("a value of type %T", fault)
 }
 
-// logSkipped tells the operator which providers the request could not be sent to:
-// their customers may be paying for a dearer one all the time.
+// logSkipped tells the operator which providers were passed over: their customers
+// may be paying for a dearer one all the time.
 func (x *exchange) logSkipped(q *routing.Request, skipped []routing.Skip) {
 	for i := range skipped {
 		s := &skipped[i]
 		if c := x.handler.logger.Check(zapcore.DebugLevel, "upstream skipped"); c != nil {
 			c.Write(zap.String("uuid", x.id), zap.String("client", x.clientName()), zap.String("asked_model", q.Model),
-				zap.String("provider", s.Provider), zap.String("model", s.Model),
+				zap.String("provider", s.Provider), zap.String("model", s.Model), zap.String("why", string(s.Why)),
 				zap.String("param", s.Param), zap.String("reason", s.Reason))
 		}
 	}

@@ -233,13 +233,14 @@ func TestASilentUpstreamIsLeftForTheNextRoute(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}))
-	for _, name := range []string{"SILENT", "HALF", "TLS", "BRIEF", "GOOD"} {
+	for _, name := range []string{"SILENT", "HALF", "LATE", "TLS", "BRIEF", "GOOD"} {
 		t.Setenv(name+"_API_KEY", "k")
 	}
 	g := start(t, setup{
 		providers: map[string]string{
 			"silent": provider("silent", silent.url, ""),
 			"half":   provider("half", half.url, `"timeouts": {"first_content": "200ms"},`),
+			"late":   provider("late", half.url, ""),
 			"tls":    provider("tls", "https://"+deaf, `"timeouts": {"connect": "150ms"},`),
 			"brief":  provider("brief", silent.url, `"timeouts": {"total": "200ms"},`),
 			"good":   provider("good", good.url, ""),
@@ -247,6 +248,7 @@ func TestASilentUpstreamIsLeftForTheNextRoute(t *testing.T) {
 		models: map[string]string{
 			"whole": model("whole", `"timeouts": {"total": "600ms"},`, "silent/up", "good/up"),
 			"half":  model("half", "", "half/up", "good/up"),
+			"late":  model("late", `"timeouts": {"total": "600ms"},`, "late/up", "good/up"),
 			"tls":   model("tls", "", "tls/up", "good/up"),
 			"brief": model("brief", "", "brief/up", "good/up"),
 			"alone": model("alone", `"timeouts": {"total": "200ms"},`, "silent/up"),
@@ -272,10 +274,20 @@ func TestASilentUpstreamIsLeftForTheNextRoute(t *testing.T) {
 			t.Errorf("%s: status %d, %s; want %d", tc.name, got.status, got.body, tc.status)
 		}
 	}
-	got := g.timed(request{path: chatPath, body: asking(chatStreamed, "brief")})
-	got.within(t, "an attempt's total, streamed", 200*time.Millisecond)
-	if p := got.header.Get("Llm-Proxy-Provider"); p != "good" || got.status != 200 {
-		t.Errorf("an attempt's total, streamed: status %d of provider %q, want 200 of good", got.status, p)
+	for _, tc := range []struct {
+		name, model string
+		want        time.Duration
+	}{
+		{"an attempt's total, streamed", "brief", 200 * time.Millisecond},
+		// That it is no stream does not give it more time than a whole answer has.
+		{"half an answer that is no stream", "half", 200 * time.Millisecond},
+		{"half an answer that is no stream, with another route left", "late", 300 * time.Millisecond},
+	} {
+		got := g.timed(request{path: chatPath, body: asking(chatStreamed, tc.model)})
+		got.within(t, tc.name, tc.want)
+		if p := got.header.Get("Llm-Proxy-Provider"); p != "good" || got.status != 200 {
+			t.Errorf("%s: status %d of provider %q, want 200 of good", tc.name, got.status, p)
+		}
 	}
 }
 

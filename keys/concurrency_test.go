@@ -29,8 +29,9 @@ func TestConcurrentRequestsShareHealthyKeysEvenly(t *testing.T) {
 	var counts [3]atomic.Int64
 	together(workers, func(int) {
 		for range each {
-			k, _ := p.Pick(t0, "a", nil)
-			counts[p.slots[k.ID]].Add(1)
+			l, _ := p.Pick(t0, "a", nil, "")
+			counts[p.slots[l.Key.ID]].Add(1)
+			l.Succeed(t0)
 		}
 	})
 	for i := range keys {
@@ -50,7 +51,7 @@ func TestConcurrentRequestsNeverExceedALimit(t *testing.T) {
 	var admitted atomic.Int64
 	together(16, func(worker int) {
 		for range limit {
-			if _, ok := pools[worker%2].Pick(t0, "a", nil); ok {
+			if _, ok := pools[worker%2].Pick(t0, "a", nil, ""); ok {
 				admitted.Add(1)
 			}
 		}
@@ -65,8 +66,8 @@ func TestConcurrentFailuresKeepTheLongestDeadline(t *testing.T) {
 		p, keys := newPool(1)
 		together(16, func(worker int) {
 			for i := range 500 {
-				p.Cool(keys[0], scope, "a", t0, time.Duration(1+worker+16*i)*time.Second, ReasonRateLimited)
-				p.Succeed(keys[0], "a", at(-time.Second), at(time.Second)) // late answers of older requests
+				cool(p, keys[0], scope, "a", t0, time.Duration(1+worker+16*i)*time.Second, ReasonRateLimited)
+				succeed(p, keys[0], "a", at(-time.Second), at(time.Second)) // late answers of older requests
 			}
 		})
 		wantBack(t, p, "a", 16*500*time.Second)
@@ -89,6 +90,10 @@ func TestEverythingAtOnce(t *testing.T) {
 				p.Reset("")
 			case 1:
 				p.Status(now)
+				p.ModelStatus(now)
+				if _, err := s.Snapshot(now); err != nil {
+					t.Error(err)
+				}
 			case 2:
 				if next := s.Pool("p", keys[rng.IntN(4):], Limits{}); current.CompareAndSwap(p, next) {
 					p.Close()
@@ -99,14 +104,19 @@ func TestEverythingAtOnce(t *testing.T) {
 				p.Soonest(now, model)
 			default:
 				var tried Tried
-				for k, ok := p.Pick(now, model, &tried); ok; k, ok = p.Pick(now, model, &tried) {
-					p.Charge(k, now, 100)
+				health := p.Health(model)
+				visit, _ := health.Enter(now, &Breaker{Failures: 3, Open: 5 * time.Millisecond}, true)
+				for l, ok := p.Pick(now, model, &tried, ""); ok; l, ok = p.Pick(now, model, &tried, "") {
+					p.Charge(l.Key, now, 100)
 					if rng.IntN(4) > 0 {
-						p.Succeed(k, model, now, now)
+						l.Succeed(now)
+						visit.Succeed(now)
 						break
 					}
-					p.Fail(&tried, k, Scope(rng.IntN(3)), model, now, time.Duration(rng.IntN(20))*time.Millisecond, ReasonRateLimited)
+					l.Fail(now, Scope(rng.IntN(3)), time.Duration(rng.IntN(20))*time.Millisecond, ReasonRateLimited)
+					visit.Fail(now, 0)
 				}
+				visit.Leave()
 			}
 			if known := current.Load(); known.Len() == 0 {
 				t.Errorf("step %d: pool without keys", i)

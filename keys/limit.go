@@ -52,7 +52,7 @@ func (p *Pool) Charge(k *Key, now time.Time, tokens int64) {
 	if m == nil || tokens <= 0 || p.limits.TokensPerMinute <= 0 {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	p.provider.mu.Lock()
+	defer p.provider.mu.Unlock()
 	m.tokens.take(now, tokens, p.limits.TokensPerMinute)
 }

@@ -10,7 +10,7 @@ import (
 func admitted(p *Pool, now time.Time) int {
 	n := 0
 	for {
-		if _, ok := p.Pick(now, "a", nil); !ok {
+		if _, ok := p.Pick(now, "a", nil, ""); !ok {
 			return n
 		}
 		n++
@@ -24,7 +24,7 @@ func TestKeyTakesAMinutesWorthAndThenWhatFlowsBack(t *testing.T) {
 			t.Errorf("limit %d: %d requests at once, want %d", limit, got, limit)
 		}
 		interval := time.Minute / time.Duration(limit)
-		back, why, ok := p.Soonest(t0, "a")
+		back, why, _, ok := p.Soonest(t0, "a")
 		if !ok || why != ReasonLimit || back.Sub(t0) > interval || back.Sub(t0) < interval-time.Duration(limit) {
 			t.Errorf("limit %d: Soonest = %v, %v, %v, want about %v, limit", limit, back.Sub(t0), why, ok, interval)
 		}
@@ -60,7 +60,7 @@ func TestLongRunRateIsTheLimit(t *testing.T) {
 
 func TestUsedTokensArePaidBackBeforeTheNextPick(t *testing.T) {
 	p := NewState().Pool("p", newKeys("p", 1), Limits{TokensPerMinute: 60_000}) // 1 ms each
-	k, _ := p.Pick(t0, "a", nil)
+	l, _ := p.Pick(t0, "a", nil, "")
 	for _, tc := range []struct {
 		tokens int64
 		back   time.Duration
@@ -71,8 +71,8 @@ func TestUsedTokensArePaidBackBeforeTheNextPick(t *testing.T) {
 		{0, 100*time.Second + time.Millisecond},
 		{-1 << 40, 100*time.Second + time.Millisecond}, // an upstream's nonsense
 	} {
-		p.Charge(k, t0, tc.tokens)
-		if back, _, _ := p.Soonest(t0, "a"); !back.Equal(at(tc.back)) {
+		p.Charge(l.Key, t0, tc.tokens)
+		if back, _, _, _ := p.Soonest(t0, "a"); !back.Equal(at(tc.back)) {
 			t.Errorf("after %d more tokens: usable at %v, want %v", tc.tokens, back.Sub(t0), tc.back)
 		}
 	}
@@ -82,11 +82,11 @@ func TestUsedTokensArePaidBackBeforeTheNextPick(t *testing.T) {
 func TestAbsurdUsageRetiresAKeyForAnHourAtMost(t *testing.T) {
 	for _, limit := range []int{1, 60_000, math.MaxInt} {
 		p := NewState().Pool("p", newKeys("p", 1), Limits{TokensPerMinute: limit})
-		k, _ := p.Pick(t0, "a", nil)
+		l, _ := p.Pick(t0, "a", nil, "")
 		for range 3 {
-			p.Charge(k, t0, math.MaxInt64)
+			p.Charge(l.Key, t0, math.MaxInt64)
 		}
-		if back, _, _ := p.Soonest(t0, "a"); back.After(at(maxDebt)) {
+		if back, _, _, _ := p.Soonest(t0, "a"); back.After(at(maxDebt)) {
 			t.Errorf("limit %d: usable at %v, want no later than %v", limit, back.Sub(t0), maxDebt)
 		}
 	}
@@ -96,11 +96,11 @@ func TestNoLimitIsNoLimit(t *testing.T) {
 	for _, limits := range []Limits{{}, {RequestsPerMinute: -1, TokensPerMinute: -5}} {
 		p := NewState().Pool("p", newKeys("p", 1), limits)
 		for range 10_000 {
-			k, ok := p.Pick(t0, "a", nil)
+			l, ok := p.Pick(t0, "a", nil, "")
 			if !ok {
 				t.Fatalf("limits %+v keep a key out of use", limits)
 			}
-			p.Charge(k, t0, 1_000_000)
+			p.Charge(l.Key, t0, 1_000_000)
 		}
 	}
 }
@@ -114,13 +114,30 @@ func TestLimitHoldsInFurtherCyclesToo(t *testing.T) {
 
 func TestSkippedKeyIsNotCharged(t *testing.T) {
 	p := NewState().Pool("p", newKeys("p", 2), Limits{RequestsPerMinute: 1})
-	p.Cool(p.keys[0], ScopeKeyModel, "a", t0, time.Second, ReasonRateLimited)
+	cool(p, p.keys[0], ScopeKeyModel, "a", t0, time.Second, ReasonRateLimited)
 	var tried Tried
-	p.Pick(t0, "a", &tried) // k2
-	if got, want := source(p.Pick(t0, "a", &tried)), "-"; got != want {
+	p.Pick(t0, "a", &tried, "") // k2
+	if got, want := source(p.Pick(t0, "a", &tried, "")), "-"; got != want {
 		t.Fatalf("second pick = %s, want %s", got, want)
 	}
 	if got, want := picks(p, at(time.Second), "a"), "k1"; got != want {
 		t.Errorf("after the rest: %s, want %s", got, want)
+	}
+}
+
+func TestUsedUpLimitLeavesTheProbeToOthers(t *testing.T) {
+	s, keys := NewState(), newKeys("p", 1)
+	limited, free := s.Pool("p", keys, Limits{RequestsPerMinute: 1}), s.Pool("p", keys, Limits{})
+	limited.Pick(at(time.Second), "b", nil, "")
+	for _, scope := range []Scope{ScopeKeyModel, ScopeKey, ScopeProvider} {
+		cool(free, keys[0], scope, "a", t0, time.Second, ReasonRateLimited)
+		if got := source(limited.Pick(at(time.Second), "a", nil, "")); got != "-" {
+			t.Errorf("%v: the limited pool gave %s, want nothing", scope, got)
+		}
+		lease, ok := free.Pick(at(time.Second), "a", nil, "")
+		if !ok || !lease.Probe {
+			t.Errorf("%v: Pick = %v, probe %v, want the probe", scope, ok, lease.Probe)
+		}
+		lease.Succeed(at(2 * time.Second))
 	}
 }

@@ -20,8 +20,8 @@ type Pool struct {
 	// The index of the key that this pool used last. It only counts while the
 	// provider's last key is one of another pool (a route may have keys of its
 	// own): going by that alone, two pools without a common key would both stay on
-	// their first ones if requests alternate between them.
-	own atomic.Int64
+	// their first ones if requests alternate between them. Guarded by provider.mu.
+	own int
 
 	closed atomic.Bool
 }
@@ -29,78 +29,92 @@ type Pool struct {
 // Len returns the number of keys, usable or not.
 func (p *Pool) Len() int { return len(p.keys) }
 
-// Pick returns the key that comes after the one last used, by whatever request and
-// for whatever model, and makes it the one last used. It skips keys that tried has
-// tried, that rest (all of the provider's, for all models or for this upstream
-// model) or whose limits are used up. If no key is left it returns false, and the
-// rotation stays where it was. A nil tried has tried nothing.
+// Pick leases the key that comes after the one last used, by whatever request and
+// for whatever model, and makes it the one last used. It passes over keys that
+// tried has tried, that rest (all of the provider's, for all models or for this
+// upstream model), that are being probed after a rest, or whose limits are used up.
+// If no key is left it returns false, and the rotation stays where it was. A nil
+// tried has tried nothing.
+//
+// prefer is the ID of a key that is taken before all others if it is usable; the
+// rotation stays where it was then, too. "" prefers none.
 //
 // The cost does not depend on the number of keys as long as they are usable.
-func (p *Pool) Pick(now time.Time, model string, tried *Tried) (*Key, bool) {
-	return p.pick(now, model, tried, false)
-}
-
-// PickTransient is Pick for when nothing else can be tried: it also takes keys that
-// rest, alone or with the whole provider, only because the upstream was broken or
-// overloaded. Such a rest says that others should be asked first, not that this key
-// will not work.
-func (p *Pool) PickTransient(now time.Time, model string, tried *Tried) (*Key, bool) {
-	return p.pick(now, model, tried, true)
-}
-
-func (p *Pool) pick(now time.Time, model string, tried *Tried, transient bool) (*Key, bool) {
+func (p *Pool) Pick(now time.Time, model string, tried *Tried, prefer string) (Lease, bool) {
 	if len(p.keys) == 0 {
-		return nil, false
+		return Lease{}, false
 	}
-	if rest := p.provider.rest.Load(); rest != nil && rest.holds(now, transient) {
-		return nil, false
+	shared := p.provider
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	ok, probe := shared.rest.admits(now, 0)
+	if !ok {
+		return Lease{}, false
 	}
-	before, first := p.advance()
-	slot := first
+	if prefer != "" {
+		if slot, known := p.slots[prefer]; known {
+			if lease, ok := p.lease(slot, now, model, tried, probe); ok {
+				return lease, true
+			}
+		}
+	}
+	slot := p.slotOf(shared.last)
 	for range p.keys {
-		m := p.memories[slot]
-		if !tried.skips(m.number) && m.take(now, model, p.limits, tried.mark(), transient) {
-			p.settle(first, slot)
-			tried.add(m.number)
-			return p.keys[slot], true
-		}
 		slot = p.next(slot)
-	}
-	p.provider.last.CompareAndSwap(p.memories[first], before)
-	return nil, false
-}
-
-// advance moves the rotation on by one key, and returns the key it was at and the
-// slot it is at now. It moves before anything is known about that key, so that
-// concurrent requests begin at different ones.
-func (p *Pool) advance() (before *memory, slot int) {
-	for {
-		before = p.provider.last.Load()
-		slot = p.next(p.slotOf(before))
-		if p.provider.last.CompareAndSwap(before, p.memories[slot]) {
-			return before, slot
+		if lease, ok := p.lease(slot, now, model, tried, probe); ok {
+			shared.last, p.own = p.memories[slot], slot
+			return lease, true
 		}
 	}
+	return Lease{}, false
 }
 
-// settle moves the rotation from first, to which the request had advanced it, to the
-// key that was picked, unless another request has moved it meanwhile.
-func (p *Pool) settle(first, picked int) {
-	if picked != first {
-		p.provider.last.CompareAndSwap(p.memories[first], p.memories[picked])
+// lease uses a key if that is possible at now; probe says that it would probe the
+// provider's rest. provider.mu must be held.
+func (p *Pool) lease(slot int, now time.Time, model string, tried *Tried, probe bool) (Lease, bool) {
+	m := p.memories[slot]
+	if tried.skips(m.number) {
+		return Lease{}, false
 	}
-	p.own.Store(int64(picked))
+	request, one := tried.mark(), m.models[model]
+	wholeAdmits, wholeProbe := m.whole.admits(now, request)
+	if !wholeAdmits {
+		return Lease{}, false
+	}
+	oneAdmits, oneProbe := one.admits(now, request)
+	if !oneAdmits || now.Before(m.withinLimits(p.limits)) {
+		return Lease{}, false
+	}
+	if p.limits.RequestsPerMinute > 0 {
+		m.requests.take(now, 1, p.limits.RequestsPerMinute)
+	}
+	tried.add(m.number)
+	lease := Lease{Key: p.keys[slot], pool: p, memory: m, model: model, tried: tried, began: now}
+	if probe || wholeProbe || oneProbe {
+		p.provider.probes++
+		lease.Probe, lease.number = true, p.provider.probes
+	}
+	if probe {
+		p.provider.rest.begin(lease.number, now)
+	}
+	if wholeProbe {
+		m.whole.begin(lease.number, now)
+	}
+	if oneProbe {
+		one.begin(lease.number, now)
+	}
+	return lease, true
 }
 
 // slotOf returns the slot of the key last used, going by this pool's own if that
-// key is not in it.
+// key is not in it. provider.mu must be held.
 func (p *Pool) slotOf(last *memory) int {
-	if last != nil {
+	if last != nil && last != p.memories[p.own] {
 		if slot, ok := p.slots[last.id]; ok {
 			return slot
 		}
 	}
-	return int(p.own.Load())
+	return p.own
 }
 
 func (p *Pool) next(slot int) int {
@@ -119,4 +133,30 @@ func (p *Pool) memoryOf(k *Key) *memory {
 		return p.memories[slot]
 	}
 	return nil
+}
+
+// Reset ends the rests of the key with this ID, or with "" those of all keys of the
+// pool and of the provider itself, and closes the provider's breakers. It returns
+// how many keys that were, whether they rested or not. Limits stay as they are,
+// since the upstream still counts.
+func (p *Pool) Reset(keyID string) int {
+	shared := p.provider
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if keyID == "" {
+		shared.rest = rest{}
+		for _, h := range shared.health {
+			h.reset()
+		}
+	}
+	count := 0
+	for _, m := range p.memories {
+		if keyID == "" || keyID == m.id {
+			m.whole = rest{}
+			clear(m.models)
+			count++
+		}
+	}
+	p.state.changed.Add(1)
+	return count
 }

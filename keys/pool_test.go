@@ -26,24 +26,43 @@ func newPool(n int) (*Pool, []*Key) {
 	return NewState().Pool("p", keys, Limits{}), keys
 }
 
-// source is what a test calls the key that Pick returned.
-func source(k *Key, ok bool) string {
+// source is what a test calls the key of a lease that Pick returned.
+func source(l Lease, ok bool) string {
 	switch {
-	case ok != (k != nil):
-		return fmt.Sprintf("key %v with ok = %v", k, ok)
+	case ok != (l.Key != nil):
+		return fmt.Sprintf("key %v with ok = %v", l.Key, ok)
 	case !ok:
 		return "-"
 	default:
-		return k.Source
+		return l.Key.Source
 	}
 }
 
+// leaseOf is a use of a key since began, whether or not Pick would have allowed it.
+func leaseOf(p *Pool, k *Key, model string, began time.Time) Lease {
+	return Lease{Key: k, pool: p, memory: p.memoryOf(k), model: model, began: began}
+}
+
+// cool rests what scope names on nobody's behalf.
+func cool(p *Pool, k *Key, scope Scope, model string, now time.Time, d time.Duration, why Reason) {
+	l := leaseOf(p, k, model, now)
+	l.Fail(now, scope, d, why)
+}
+
+// succeed is the end of a use of a key that went well.
+func succeed(p *Pool, k *Key, model string, began, now time.Time) {
+	l := leaseOf(p, k, model, began)
+	l.Succeed(now)
+}
+
 // picks makes one request after the other, each for one of models, and returns the
-// sources of the keys they got.
+// sources of the keys they got. Nothing comes out about the keys.
 func picks(p *Pool, now time.Time, models ...string) string {
 	var got []string
 	for _, model := range models {
-		got = append(got, source(p.Pick(now, model, nil)))
+		lease, ok := p.Pick(now, model, nil, "")
+		got = append(got, source(lease, ok))
+		lease.Return()
 	}
 	return strings.Join(got, " ")
 }
@@ -73,13 +92,12 @@ func TestOneKeyServesEveryRequest37(t *testing.T) {
 
 func TestPoolWithoutKeysHasNothingToGive55(t *testing.T) {
 	p := NewState().Pool("p", nil, Limits{})
-	if k, ok := p.Pick(t0, "a", new(Tried)); ok || k != nil {
-		t.Errorf("Pick = %v, %v, want nothing", k, ok)
+	if l, ok := p.Pick(t0, "a", new(Tried), ""); ok || l.Key != nil {
+		t.Errorf("Pick = %v, %v, want nothing", l.Key, ok)
 	}
-	if _, _, ok := p.Soonest(t0, "a"); ok {
+	if _, _, _, ok := p.Soonest(t0, "a"); ok {
 		t.Error("Soonest promises a key of a pool without keys")
 	}
-	p.Cool(nil, ScopeProvider, "", t0, time.Minute, ReasonBroken)
 	if p.Len() != 0 || p.Reset("") != 0 || len(p.Status(t0)) != 0 {
 		t.Errorf("Len = %d, Reset = %d, Status = %v, want nothing", p.Len(), p.Reset(""), p.Status(t0))
 	}
@@ -90,8 +108,8 @@ func TestKeysOfOneProviderDoNotConcernAnother56(t *testing.T) {
 	// The same secrets, so that only the provider tells them apart.
 	a := s.Pool("a", []*Key{NewKey("a", "a1", "same")}, Limits{})
 	b := s.Pool("b", []*Key{NewKey("b", "b1", "same")}, Limits{})
-	a.Cool(a.keys[0], ScopeKey, "", t0, time.Hour, ReasonDead)
-	a.Cool(nil, ScopeProvider, "", t0, time.Hour, ReasonBroken)
+	cool(a, a.keys[0], ScopeKey, "", t0, time.Hour, ReasonDead)
+	cool(a, a.keys[0], ScopeProvider, "", t0, time.Hour, ReasonBroken)
 	if got := picks(a, t0, "m") + " " + picks(b, t0, "m"); got != "- b1" {
 		t.Errorf("picks of a and b = %s, want - b1", got)
 	}
@@ -99,8 +117,8 @@ func TestKeysOfOneProviderDoNotConcernAnother56(t *testing.T) {
 
 func TestRestingKeysAreSkippedWithoutLosingTheTurn(t *testing.T) {
 	p, keys := newPool(4)
-	p.Cool(keys[1], ScopeKey, "", t0, time.Minute, ReasonRateLimited)
-	p.Cool(keys[2], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
+	cool(p, keys[1], ScopeKey, "", t0, time.Minute, ReasonRateLimited)
+	cool(p, keys[2], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
 	for _, step := range []struct {
 		after time.Duration
 		model string
@@ -118,51 +136,10 @@ func TestPickThatFindsNothingLeavesTheRotation(t *testing.T) {
 	p, keys := newPool(3)
 	picks(p, t0, "a")
 	for _, k := range keys {
-		p.Cool(k, ScopeKeyModel, "b", t0, time.Minute, ReasonRateLimited)
+		cool(p, k, ScopeKeyModel, "b", t0, time.Minute, ReasonRateLimited)
 	}
 	if got, want := picks(p, t0, "b", "b", "a", "b", "a"), "- - k2 - k3"; got != want {
 		t.Errorf("picks = %s, want %s", got, want)
-	}
-}
-
-func TestKeysThatRestForATransientReasonAreTheLastResort(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		cool func(p *Pool)
-		want string
-	}{
-		{"broken for the model", func(p *Pool) { p.Cool(p.keys[0], ScopeKeyModel, "a", t0, time.Minute, ReasonBroken) }, "k1"},
-		{"overloaded for all models", func(p *Pool) { p.Cool(p.keys[0], ScopeKey, "", t0, time.Minute, ReasonOverloaded) }, "k1"},
-		{"the provider is broken", func(p *Pool) { p.Cool(nil, ScopeProvider, "", t0, time.Minute, ReasonBroken) }, "k1"},
-		{"rate limited", func(p *Pool) { p.Cool(p.keys[0], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited) }, "-"},
-		{"dead", func(p *Pool) { p.Cool(p.keys[0], ScopeKey, "", t0, time.Minute, ReasonDead) }, "-"},
-		{"the provider is rate limited", func(p *Pool) { p.Cool(nil, ScopeProvider, "", t0, time.Minute, ReasonRateLimited) }, "-"},
-		{"dead, and broken for longer", func(p *Pool) {
-			p.Cool(p.keys[0], ScopeKey, "", t0, time.Minute, ReasonDead)
-			p.Cool(p.keys[0], ScopeKey, "", t0, time.Hour, ReasonBroken)
-		}, "-"},
-		{"broken, and dead for less long", func(p *Pool) {
-			p.Cool(p.keys[0], ScopeKey, "", t0, time.Hour, ReasonBroken)
-			p.Cool(p.keys[0], ScopeKey, "", t0, time.Minute, ReasonDead)
-		}, "-"},
-		{"broken for the model, dead for all", func(p *Pool) {
-			p.Cool(p.keys[0], ScopeKeyModel, "a", t0, time.Hour, ReasonBroken)
-			p.Cool(p.keys[0], ScopeKey, "", t0, time.Minute, ReasonDead)
-		}, "-"},
-		{"the limit is used up", func(p *Pool) { p.memories[0].requests.take(t0, 1, 1) }, "-"},
-	} {
-		p := NewState().Pool("p", newKeys("p", 1), Limits{RequestsPerMinute: 1})
-		tc.cool(p)
-		var tried Tried
-		if got := source(p.Pick(t0, "a", &tried)); got != "-" {
-			t.Errorf("%s: Pick = %s, want nothing", tc.name, got)
-		}
-		if got := source(p.PickTransient(t0, "a", &tried)); got != tc.want {
-			t.Errorf("%s: PickTransient = %s, want %s", tc.name, got, tc.want)
-		}
-		if got := source(p.PickTransient(t0, "a", &tried)); got != "-" {
-			t.Errorf("%s: PickTransient again = %s, want nothing since the key is tried", tc.name, got)
-		}
 	}
 }
 
@@ -172,7 +149,7 @@ func TestRequestTriesEachKeyOnce(t *testing.T) {
 	var tried Tried
 	var got []string
 	for range 4 {
-		got = append(got, source(p.Pick(t0, "a", &tried)))
+		got = append(got, source(p.Pick(t0, "a", &tried, "")))
 	}
 	if got, want := strings.Join(got, " "), "k2 k3 k1 -"; got != want {
 		t.Errorf("one request used %s, want %s", got, want)
@@ -226,17 +203,35 @@ func TestKeyThatIsListedTwiceCountsOnce(t *testing.T) {
 	}
 }
 
-func TestKeysOfOtherPoolsAreIgnored(t *testing.T) {
-	p, keys := newPool(1)
-	stranger := NewKey("p", "x", "stranger")
+func TestChargeOfAKeyOfAnotherPoolIsIgnored(t *testing.T) {
+	p := NewState().Pool("p", newKeys("p", 1), Limits{TokensPerMinute: 1})
+	p.Charge(NewKey("p", "x", "stranger"), t0, 5)
+	p.Charge(nil, t0, 5)
+	if got := picks(p, t0, "a"); got != "k1" {
+		t.Errorf("picked %s, want k1", got)
+	}
+}
+
+func TestPreferredKeyIsTakenWithoutMovingTheRotation(t *testing.T) {
+	p, keys := newPool(4)
+	cool(p, keys[3], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
 	var tried Tried
-	p.Cool(stranger, ScopeKey, "", t0, time.Hour, ReasonDead)
-	p.Cool(nil, ScopeKey, "", t0, time.Hour, ReasonDead)
-	p.Fail(&tried, stranger, ScopeKey, "", t0, time.Hour, ReasonDead)
-	p.Succeed(stranger, "a", t0, t0)
-	p.Charge(stranger, t0, 5)
-	if got := source(p.Pick(t0, "a", &tried)); got != keys[0].Source {
-		t.Errorf("Pick = %s, want %s", got, keys[0].Source)
+	for _, step := range []struct {
+		prefer string
+		tried  *Tried
+		want   string
+	}{
+		{"", nil, "k1"},
+		{keys[2].ID, &tried, "k3"},
+		{keys[2].ID, nil, "k3"},
+		{keys[2].ID, &tried, "k2"}, // this request has tried k3
+		{keys[3].ID, nil, "k3"},    // k4 rests
+		{"unknown", nil, "k1"},
+		{"", nil, "k2"},
+	} {
+		if got := source(p.Pick(t0, "a", step.tried, step.prefer)); got != step.want {
+			t.Fatalf("Pick(prefer %q) = %s, want %s", step.prefer, got, step.want)
+		}
 	}
 }
 
@@ -254,25 +249,25 @@ func BenchmarkPick(b *testing.B) {
 	b.Run("other models rest 3 keys", func(b *testing.B) {
 		p, keys := newPool(3)
 		for _, k := range keys {
-			p.Cool(k, ScopeKeyModel, "other", t0, time.Hour, ReasonRateLimited)
+			cool(p, k, ScopeKeyModel, "other", t0, time.Hour, ReasonRateLimited)
 		}
 		benchmarkPick(b, p)
 	})
 	b.Run("half of 100 rest", func(b *testing.B) {
 		p, keys := newPool(100)
 		for i := 0; i < len(keys); i += 2 {
-			p.Cool(keys[i], ScopeKeyModel, "gpt-5", t0, time.Hour, ReasonRateLimited)
+			cool(p, keys[i], ScopeKeyModel, "gpt-5", t0, time.Hour, ReasonRateLimited)
 		}
 		benchmarkPick(b, p)
 	})
 	b.Run("all of 100 rest", func(b *testing.B) {
 		p, keys := newPool(100)
 		for _, k := range keys {
-			p.Cool(k, ScopeKeyModel, "gpt-5", t0, time.Hour, ReasonRateLimited)
+			cool(p, k, ScopeKeyModel, "gpt-5", t0, time.Hour, ReasonRateLimited)
 		}
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, ok := p.Pick(t0, "gpt-5", nil); ok {
+			if _, ok := p.Pick(t0, "gpt-5", nil, ""); ok {
 				b.Fatal("a key was picked")
 			}
 		}
@@ -283,7 +278,7 @@ func BenchmarkPick(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
 				var tried Tried
-				p.Pick(t0, "gpt-5", &tried)
+				p.Pick(t0, "gpt-5", &tried, "")
 			}
 		})
 	})
@@ -293,7 +288,7 @@ func benchmarkPick(b *testing.B, p *Pool) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var tried Tried
-		if _, ok := p.Pick(t0, "gpt-5", &tried); !ok {
+		if _, ok := p.Pick(t0, "gpt-5", &tried, ""); !ok {
 			b.Fatal("no key")
 		}
 	}

@@ -9,8 +9,8 @@ import (
 func TestReloadKeepsCooldownsLimitsAndRotationByKey(t *testing.T) {
 	s, keys := NewState(), newKeys("p", 4)
 	old := s.Pool("p", keys[:3], Limits{RequestsPerMinute: 2})
-	old.Cool(keys[0], ScopeKey, "", t0, time.Hour, ReasonDead)
-	old.Cool(keys[1], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
+	cool(old, keys[0], ScopeKey, "", t0, time.Hour, ReasonDead)
+	cool(old, keys[1], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
 	picks(old, t0, "a", "a") // k3 twice: its limit
 
 	// The same secrets read again are other Keys, and stand elsewhere.
@@ -20,7 +20,7 @@ func TestReloadKeepsCooldownsLimitsAndRotationByKey(t *testing.T) {
 	if got, want := picks(next, t0, "a", "b", "a", "b", "b", "b"), "k4 k2 k4 k2 - -"; got != want {
 		t.Errorf("after the reload: picks = %s, want %s", got, want)
 	}
-	if until, _, _ := next.Soonest(at(time.Second), "a"); !until.Equal(at(30 * time.Second)) {
+	if until, _, _, _ := next.Soonest(at(time.Second), "a"); !until.Equal(at(30 * time.Second)) {
 		t.Errorf("after the reload: usable at %v, want 30s", until.Sub(t0))
 	}
 }
@@ -28,14 +28,14 @@ func TestReloadKeepsCooldownsLimitsAndRotationByKey(t *testing.T) {
 func TestRequestOfTheOldConfigurationStillTeachesTheNewOne(t *testing.T) {
 	s, keys := NewState(), newKeys("p", 2)
 	old := s.Pool("p", keys, Limits{})
-	k, _ := old.Pick(t0, "a", nil)
+	lease, _ := old.Pick(t0, "a", nil, "")
 	next := s.Pool("p", newKeys("p", 2), Limits{})
 	old.Close()
-	old.Cool(k, ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
+	lease.Fail(t0, ScopeKeyModel, time.Minute, ReasonRateLimited)
 	if got, want := picks(next, t0, "a", "a"), "k2 k2"; got != want {
 		t.Errorf("new configuration used %s, want %s", got, want)
 	}
-	if got := source(old.Pick(t0, "a", nil)); got != "k2" {
+	if got := source(old.Pick(t0, "a", nil, "")); got != "k2" {
 		t.Errorf("a request on the closed pool got %s, want k2", got)
 	}
 }
@@ -43,7 +43,7 @@ func TestRequestOfTheOldConfigurationStillTeachesTheNewOne(t *testing.T) {
 func TestRejectedReloadChangesNothing(t *testing.T) {
 	s, keys := NewState(), newKeys("p", 2)
 	running := s.Pool("p", keys, Limits{})
-	running.Cool(keys[0], ScopeKey, "", t0, time.Hour, ReasonDead)
+	cool(running, keys[0], ScopeKey, "", t0, time.Hour, ReasonDead)
 	picks(running, t0, "a")
 	rejected := s.Pool("p", newKeys("p", 3), Limits{})
 	rejected.Close()
@@ -64,7 +64,7 @@ func TestKeysThatAreGoneDoNotPileUpOverReloads(t *testing.T) {
 		fresh := NewKey("p", "fresh", fmt.Sprint("secret ", i))
 		next := s.Pool("p", []*Key{shared, fresh}, Limits{})
 		other := s.Pool(fmt.Sprint("provider ", i), []*Key{fresh}, Limits{})
-		next.Cool(fresh, ScopeKey, "", t0, time.Hour, ReasonDead)
+		cool(next, fresh, ScopeKey, "", t0, time.Hour, ReasonDead)
 		if old != nil {
 			old.Close()
 		}
@@ -86,7 +86,7 @@ func TestKeysThatAreGoneDoNotPileUpOverReloads(t *testing.T) {
 func TestMemoryEndsWithTheLastPoolOfAKey(t *testing.T) {
 	s, keys := NewState(), newKeys("p", 1)
 	p := s.Pool("p", keys, Limits{})
-	p.Cool(keys[0], ScopeKey, "", t0, time.Hour, ReasonDead)
+	cool(p, keys[0], ScopeKey, "", t0, time.Hour, ReasonDead)
 	p.Close()
 	if got := picks(s.Pool("p", keys, Limits{}), t0, "a"); got != "k1" {
 		t.Errorf("picked %s, want k1", got)

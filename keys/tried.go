@@ -6,11 +6,13 @@ package keys
 // keys. It belongs to one request and is not safe for concurrent use.
 //
 // A request that may go over its keys several times (MAX_KEY_RETRY_CYCLES) calls
-// [Tried.NextCycle] when [Pool.Pick] has no more, and reports its failures by
-// [Pool.Fail] rather than [Pool.Cool]: then it may use a key again in spite of a
-// cooldown that it set itself.
+// [Tried.NextCycle] when [Pool.Pick] has no more. Then it may use a key again in
+// spite of a rest that it set itself.
+//
+// The leases that were picked with it still use it when they fail; end them before
+// it is used for something else.
 type Tried struct {
-	// Marks the cooldowns of this request's own making; 0 until it made one.
+	// Marks the rests of this request's own making; 0 until it made one.
 	request uint64
 
 	cycle numbers // keys tried in this cycle
@@ -38,12 +40,30 @@ func (t *Tried) add(number int) {
 	}
 }
 
-// mark returns what marks the request's own cooldowns, 0 if it has none.
+// mark returns what marks the request's own rests, 0 if it has none.
 func (t *Tried) mark() uint64 {
 	if t == nil {
 		return 0
 	}
 	return t.request
+}
+
+// sign is mark for a request that sets a rest now. A nil t signs none.
+func (t *Tried) sign(s *State) uint64 {
+	if t == nil {
+		return 0
+	}
+	if t.request == 0 {
+		t.request = s.requests.Add(1)
+	}
+	return t.request
+}
+
+// bury notes that the key with this number is dead. A nil t notes nothing.
+func (t *Tried) bury(number int) {
+	if t != nil {
+		t.dead.add(number)
+	}
 }
 
 // inlineWords is how many words of a set of numbers need no allocation: 128 numbers.

@@ -11,11 +11,11 @@ func TestTriedAllocatesNothingForUpTo128Keys(t *testing.T) {
 		var tried Tried
 		for range 3 {
 			for range keys {
-				k, ok := p.Pick(t0, "a", &tried)
+				l, ok := p.Pick(t0, "a", &tried, "")
 				if !ok {
 					t.Fatal("no key")
 				}
-				p.Fail(&tried, k, ScopeKeyModel, "a", t0, 0, ReasonBroken)
+				l.Fail(t0, ScopeKeyModel, 0, ReasonBroken)
 			}
 			tried.NextCycle()
 		}
@@ -31,21 +31,22 @@ func TestManyKeysAreTriedOnceEach(t *testing.T) {
 		var tried Tried
 		for cycle := range 3 {
 			seen := make(map[string]bool)
-			for k, ok := p.Pick(t0, "a", &tried); ok; k, ok = p.Pick(t0, "a", &tried) {
-				if seen[k.ID] {
-					t.Fatalf("%d keys, cycle %d: %s was tried twice", n, cycle, k.Source)
+			for l, ok := p.Pick(t0, "a", &tried, ""); ok; l, ok = p.Pick(t0, "a", &tried, "") {
+				if seen[l.Key.ID] {
+					t.Fatalf("%d keys, cycle %d: %s was tried twice", n, cycle, l.Key.Source)
 				}
-				seen[k.ID] = true
+				seen[l.Key.ID] = true
 			}
 			if len(seen) != n {
 				t.Errorf("%d keys, cycle %d: %d were tried", n, cycle, len(seen))
 			}
 			tried.NextCycle()
 		}
-		for _, k := range keys {
-			p.Fail(&tried, k, ScopeKey, "", t0, 0, ReasonDead)
+		for range keys {
+			l, _ := p.Pick(t0, "a", &tried, "")
+			l.Fail(t0, ScopeKey, 0, ReasonDead)
 		}
-		if got := source(p.Pick(t0, "a", &tried)); got != "-" || tried.NextCycle() {
+		if got := source(p.Pick(t0, "a", &tried, "")); got != "-" || tried.NextCycle() {
 			t.Errorf("%d dead keys: picked %s, want neither a key nor another cycle", n, got)
 		}
 	}
@@ -57,7 +58,7 @@ func TestNextCycleNeedsAKeyThatMayBeTriedAgain(t *testing.T) {
 		t.Error("NextCycle() = true when nothing was tried")
 	}
 	p, _ := newPool(1)
-	p.Pick(t0, "a", &tried)
+	p.Pick(t0, "a", &tried, "")
 	if !tried.NextCycle() {
 		t.Error("NextCycle() = false after an attempt")
 	}
@@ -71,10 +72,10 @@ func TestTriedKnowsAKeyInEveryPoolOfItsProvider(t *testing.T) {
 	whole := s.Pool("p", keys, Limits{})
 	part := s.Pool("p", []*Key{keys[3], keys[2]}, Limits{})
 	var tried Tried
-	part.Pick(t0, "a", &tried) // k4
+	part.Pick(t0, "a", &tried, "") // k4
 	var got string
-	for k, ok := whole.Pick(t0, "a", &tried); ok; k, ok = whole.Pick(t0, "a", &tried) {
-		got += k.Source
+	for l, ok := whole.Pick(t0, "a", &tried, ""); ok; l, ok = whole.Pick(t0, "a", &tried, "") {
+		got += l.Key.Source
 	}
 	if want := "k1k2k3"; got != want {
 		t.Errorf("the other pool gave %s, want %s", got, want)

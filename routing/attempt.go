@@ -65,9 +65,9 @@ var (
 
 // waits bound one attempt.
 type waits struct {
-	// first is the wait for the first content of a stream, or for all of a
-	// whole answer; idle the one between two pieces of content.
-	first, idle time.Duration
+	// first is the wait for the first content of a stream, whole the one for
+	// all of a whole answer, idle the one between two pieces of content.
+	first, whole, idle time.Duration
 	// ends is when the attempt, and a stream with it, has had its time, and
 	// ended whose time that is: the request's or the attempt's own.
 	ends  time.Time
@@ -127,11 +127,10 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 		cancel(nil)
 		return result{failure: &failure{class: Local, err: translate.Error{Message: err.Error()}}}
 	}
-	cause := &errFirstContent
+	deadline := deadlines.watch(cancel, waits)
 	if !q.Stream {
-		cause = &errWhole
+		deadline.awaitWhole()
 	}
-	deadline := deadlines.watch(cancel, waits, cause)
 
 	response, err := c.transport.RoundTrip(upstream)
 	if err != nil {
@@ -151,7 +150,7 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return result{failure: statusFailure(ctx, q, response, key)}
 	}
-	whole, f := readWhole(ctx, q, response, key)
+	whole, f := readWhole(ctx, q, response, response.Body, key)
 	if f == nil && q.asked != nil {
 		whole, f = translated(whole, q.asked, response)
 	}
@@ -249,17 +248,24 @@ func reportedFailure(response *http.Response, e translate.Error, body []byte, ke
 	if f.class == RateLimited {
 		askedFor = ResetAfter
 	}
-	if d, ok := askedFor(response.Header, body, time.Now()); ok {
+	now := time.Now()
+	d, ok := askedFor(response.Header, body, now)
+	if !ok {
+		// Of an error event there is no body; OpenAI tells limits in those.
+		d, ok = boundedReset(resetInWords(e.Message, clockOf(response.Header, now)))
+	}
+	if ok {
 		f.resetAfter = d
 	}
 	return f
 }
 
-// readWhole reads a whole answer and makes sure that it is one.
-func readWhole(ctx context.Context, q *Request, response *http.Response, key *keys.Key) (*Body, *failure) {
+// readWhole reads a whole answer from body, that of the response, and makes sure
+// that it is one.
+func readWhole(ctx context.Context, q *Request, response *http.Response, body io.Reader, key *keys.Key) (*Body, *failure) {
 	// What is announced is no reason to make room for more than 1 MiB.
 	whole := NewBody(int(min(max(response.ContentLength+1, 2<<10), 1<<20)))
-	n, err := whole.ReadFrom(io.LimitReader(response.Body, maxAnswer+1))
+	n, err := whole.ReadFrom(io.LimitReader(body, maxAnswer+1))
 	if err != nil {
 		whole.Release()
 		if cause := context.Cause(ctx); cause != nil {
@@ -280,7 +286,7 @@ func readWhole(ctx context.Context, q *Request, response *http.Response, key *ke
 
 func judgeWhole(q *Request, response *http.Response, body []byte, key *keys.Key) *failure {
 	err := translate.CheckAnswer(q.Protocol, q.Operation, body)
-	if err == nil && q.asked != nil {
+	if err == nil && (q.asked != nil || q.Stream) {
 		err = translate.CheckFinished(q.Protocol, body)
 	}
 	if err == nil {

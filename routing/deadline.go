@@ -15,6 +15,8 @@ type deadline struct {
 	ends   time.Time
 	ended  *error
 
+	begun time.Time
+	whole time.Duration // from then on, the wait for all of a whole answer
 	idle  time.Duration // the wait that a sign of life begins
 	alive atomic.Bool   // there was one since the last look
 
@@ -42,10 +44,10 @@ type lookout struct {
 // deadlines watches those of all attempts.
 var deadlines lookout
 
-// watch starts the first wait of an attempt.
-func (l *lookout) watch(cancel context.CancelCauseFunc, waits waits, cause *error) *deadline {
-	d := &deadline{cancel: cancel, ends: waits.ends, ended: waits.ended, idle: waits.idle, by: l}
-	d.set(time.Now(), waits.first, cause)
+// watch starts the first wait of an attempt: for the first content of a stream.
+func (l *lookout) watch(cancel context.CancelCauseFunc, waits waits) *deadline {
+	d := &deadline{cancel: cancel, ends: waits.ends, ended: waits.ended, begun: time.Now(), whole: waits.whole, idle: waits.idle, by: l}
+	d.set(d.begun, waits.first, &errFirstContent)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,6 +69,15 @@ func (d *deadline) await(wait time.Duration, cause *error) {
 	defer d.by.mu.Unlock()
 	d.alive.Store(false)
 	d.set(time.Now(), wait, cause)
+}
+
+// awaitWhole puts the wait for all of a whole answer in place of any other, as if
+// the attempt had begun with it.
+func (d *deadline) awaitWhole() {
+	d.by.mu.Lock()
+	defer d.by.mu.Unlock()
+	d.alive.Store(false)
+	d.set(d.begun, d.whole, &errWhole)
 }
 
 // set starts a wait, which does not outlast the attempt. Once d is watched,

@@ -11,7 +11,7 @@ import (
 // watched is a context with a deadline. The cleanup outlasts the lookout's timer.
 func watched(t *testing.T, first, idle, total time.Duration) (context.Context, *deadline) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	d := new(lookout).watch(cancel, waits{first: first, idle: idle, ends: time.Now().Add(total), ended: &errTotal}, &errFirstContent)
+	d := new(lookout).watch(cancel, waits{first: first, idle: idle, ends: time.Now().Add(total), ended: &errTotal})
 	t.Cleanup(func() {
 		d.stop()
 		d.stop()
@@ -78,7 +78,7 @@ func TestADeadlineThatNobodyStopsIsWatchedNoLongerThanItRuns(t *testing.T) {
 		defer cancel(nil)
 		var l lookout
 		for range 3 {
-			l.watch(cancel, waits{first: time.Second, ends: time.Now().Add(time.Hour), ended: &errTotal}, &errFirstContent)
+			l.watch(cancel, waits{first: time.Second, ends: time.Now().Add(time.Hour), ended: &errTotal})
 		}
 		<-ctx.Done()
 		time.Sleep(2 * tick) // of the bubble's clock
@@ -97,7 +97,7 @@ func BenchmarkDeadline(b *testing.B) {
 	w := waits{first: time.Minute, idle: time.Minute, ends: time.Now().Add(time.Hour), ended: &errTotal}
 	b.ReportAllocs()
 	for b.Loop() {
-		d := l.watch(cancel, w, &errFirstContent)
+		d := l.watch(cancel, w)
 		for range 100 {
 			d.showsLife()
 		}

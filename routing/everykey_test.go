@@ -2,6 +2,9 @@ package routing
 
 import (
 	"fmt"
+	"os"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -164,4 +167,34 @@ func TestEveryKeyOfAModelIsRead(t *testing.T) {
 	if got, want := strings.Join(order, " "), "below/here m n"; got != want {
 		t.Errorf("Models = %q, want %q", got, want)
 	}
+}
+
+func TestTheManualTellsEveryKeyOfTheFiles(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manual := string(text)
+	var check func(fields reflect.Type, path string)
+	check = func(fields reflect.Type, path string) {
+		for fields.Kind() == reflect.Pointer || fields.Kind() == reflect.Slice || fields.Kind() == reflect.Map {
+			fields = fields.Elem()
+		}
+		if fields.Kind() != reflect.Struct {
+			return
+		}
+		for _, field := range reflect.VisibleFields(fields) {
+			name := field.Tag.Get("json")
+			if name == "" || name == "-" {
+				continue
+			}
+			// A key stands alone, in a path, or quoted in an example.
+			if !regexp.MustCompile("[`.\"]" + name + "\\b").MatchString(manual) {
+				t.Errorf("README.md does not tell about %s", join(path, name))
+			}
+			check(field.Type, join(path, name))
+		}
+	}
+	check(reflect.TypeFor[Provider](), "")
+	check(reflect.TypeFor[Model](), "")
 }

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
 )
 
 // walk is one request's way through a plan.

@@ -103,7 +103,7 @@ type ProviderStatus struct {
 func (s ProviderStatus) KeysAvailable(now time.Time) int {
 	available := 0
 	for _, key := range s.Pool.Status(now) {
-		if !slices.ContainsFunc(key.Cooling, func(c keys.Cooling) bool { return c.Scope != keys.ScopeKeyModel }) {
+		if !slices.ContainsFunc(key.Cooling, func(c keys.Cooling) bool { return !c.HalfOpen && c.Scope != keys.ScopeKeyModel }) {
 			available++
 		}
 	}

@@ -101,7 +101,7 @@ func (c *Candidate) report(q *Request, now time.Time) CandidateReport {
 		Model:    name,
 		Protocol: c.protocolFor(q),
 		Via:      c.via,
-		Keys:     c.pool.Usable(now, name),
+		Keys:     usableKeys(c.pool, name, now),
 	}
 	skipped := func(why SkipReason, detail string) CandidateReport {
 		report.Verdict, report.Why, report.Detail = VerdictSkipped, why, detail
@@ -121,6 +121,17 @@ func (c *Candidate) report(q *Request, now time.Time) CandidateReport {
 		report.Verdict, report.Why, report.Detail, report.Until = VerdictLastResort, SkippedBreaker, "its last attempts failed", &until
 	}
 	return report
+}
+
+// usableKeys counts the keys that a request could use, whether for a probe or not.
+func usableKeys(pool *keys.Pool, model string, now time.Time) int {
+	usable := 0
+	for _, key := range pool.Status(now) {
+		if !slices.ContainsFunc(key.Cooling, func(c keys.Cooling) bool { return !c.HalfOpen && (c.Model == "" || c.Model == model) }) {
+			usable++
+		}
+	}
+	return usable
 }
 
 // unusable are the routes of a model that its plan leaves out.

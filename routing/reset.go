@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 	"strconv"
@@ -15,12 +16,15 @@ import (
 const maxReset = time.Hour
 
 // ResetAfter reads how long an upstream asks to be left alone, from whatever
-// form it uses. now is this machine's time. ok is false when it does not say.
-// The result is between one second and one hour.
+// form it uses. now is this machine's time; a moment that the upstream names is
+// compared with the upstream's own clock, where it tells that (Date), since the
+// two may differ. ok is false when it does not say. The result is between one
+// second and one hour.
 //
 // Only failures are asked: Anthropic and Hugging Face send Retry-After on
 // success too.
 func ResetAfter(h http.Header, body []byte, now time.Time) (d time.Duration, ok bool) {
+	now = clockOf(h, now)
 	if d, ok = retryAfter(h, now); !ok {
 		d, ok = limitReset(h, now)
 	}
@@ -34,11 +38,20 @@ func ResetAfter(h http.Header, body []byte, now time.Time) (d time.Duration, ok 
 // limits come with every answer; how long a minute's tokens still last says
 // nothing about when a broken server is well again.
 func recoveryAfter(h http.Header, body []byte, now time.Time) (time.Duration, bool) {
+	now = clockOf(h, now)
 	d, ok := retryAfter(h, now)
 	if !ok {
 		d, ok = bodyReset(body, now)
 	}
 	return boundedReset(d, ok)
+}
+
+// clockOf is the time on the upstream's clock.
+func clockOf(h http.Header, now time.Time) time.Time {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		return date
+	}
+	return now
 }
 
 func boundedReset(d time.Duration, ok bool) (time.Duration, bool) {
@@ -48,26 +61,24 @@ func boundedReset(d time.Duration, ok bool) (time.Duration, bool) {
 	return min(max(d, time.Second), maxReset), true
 }
 
-// retryAfter reads Retry-After (RFC 9110 section 10.2.3, also fractional) and
-// retry-after-ms. Azure sends `retry-after-ms: 0` beside `retry-after: 1`, so
-// the longer one counts.
-func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
-	var longest time.Duration
-	found := false
-	if v := h.Get("Retry-After-Ms"); v != "" {
+// retryAfter reads Retry-After (RFC 9110 section 10.2.3, and what vendors and
+// proxies make of it) and retry-after-ms. Azure sends `retry-after-ms: 0` beside
+// `retry-after: 1`, so of several the longest counts.
+func retryAfter(h http.Header, now time.Time) (longest time.Duration, found bool) {
+	for _, v := range h["Retry-After-Ms"] {
 		if ms, ok := number(v); ok {
-			longest, found = scaled(ms, time.Millisecond), true
+			longest, found = max(longest, scaled(ms, time.Millisecond)), true
 		}
 	}
-	if v := h.Get("Retry-After"); v != "" {
-		if s, ok := number(v); ok {
-			longest, found = max(longest, scaled(s, time.Second)), true
-		} else if at, err := http.ParseTime(v); err == nil {
-			// Relative to the upstream's own clock, which may differ from ours.
-			if date, err := http.ParseTime(h.Get("Date")); err == nil {
-				now = date
+	for _, v := range h["Retry-After"] {
+		if d, ok := moment(v, now); ok {
+			longest, found = max(longest, d), true
+			continue
+		}
+		for part := range strings.SplitSeq(v, ",") { // two that a proxy made one
+			if d, ok := moment(part, now); ok {
+				longest, found = max(longest, d), true
 			}
-			longest, found = max(longest, at.Sub(now)), true
 		}
 	}
 	return longest, found
@@ -106,9 +117,9 @@ func limitReset(h http.Header, now time.Time) (time.Duration, bool) {
 	return longest, any
 }
 
-// moment reads one reset value: a Go duration ("6m0s", OpenAI, Groq), plain
-// seconds (Azure, Together, Mistral), an epoch in seconds or milliseconds
-// (OpenRouter), or RFC 3339 (Anthropic).
+// moment reads one reset value: plain seconds (Azure, Together, Mistral), an
+// epoch in seconds or milliseconds (OpenRouter), a Go duration ("6m0s", OpenAI,
+// Groq), RFC 3339 (Anthropic), or a date of HTTP. now is the upstream's time.
 func moment(v string, now time.Time) (time.Duration, bool) {
 	v = strings.TrimSpace(v)
 	if v == "" {
@@ -129,12 +140,14 @@ func moment(v string, now time.Time) (time.Duration, bool) {
 	if at, err := time.Parse(time.RFC3339, v); err == nil {
 		return at.Sub(now), true
 	}
+	if at, err := http.ParseTime(v); err == nil {
+		return at.Sub(now), true
+	}
 	return 0, false
 }
 
-// bodyReset reads what some vendors only say in the body: Gemini's
-// RetryInfo.retryDelay, OpenRouter's copied headers, and as a last resort
-// OpenAI's "Please try again in 1.2s".
+// bodyReset reads what some vendors only say in the body: Gemini's details,
+// OpenRouter's copied headers, and as a last resort the message.
 func bodyReset(body []byte, now time.Time) (time.Duration, bool) {
 	if len(body) == 0 || len(body) > maxErrorBody || !gjson.ValidBytes(body) {
 		return 0, false
@@ -144,20 +157,66 @@ func bodyReset(body []byte, now time.Time) (time.Duration, bool) {
 		root = root.Get("0")
 	}
 	e := root.Get("error")
-	for _, detail := range e.Get("details").Array() {
-		if d, ok := moment(detail.Get("retryDelay").String(), now); ok {
-			return d, true
-		}
+	if d, ok := geminiReset(e.Get("details"), now); ok {
+		return d, true
 	}
 	if d, ok := moment(e.Get("metadata.headers.X-RateLimit-Reset").String(), now); ok {
 		return d, true
 	}
-	_, rest, found := strings.Cut(e.Get("message").String(), "try again in ")
-	if !found {
-		return 0, false
+	return resetInWords(cmp.Or(e.Get("message").Str, root.Get("message").Str), now)
+}
+
+// geminiReset reads RetryInfo.retryDelay. Where the quota of a day is used up
+// that says half a minute all the same, so such a key is asked once an hour.
+func geminiReset(details gjson.Result, now time.Time) (delay time.Duration, found bool) {
+	daily := false
+	details.ForEach(func(_, detail gjson.Result) bool {
+		if d, ok := moment(detail.Get("retryDelay").String(), now); ok && !found {
+			delay, found = d, true
+		}
+		detail.Get("violations").ForEach(func(_, violation gjson.Result) bool {
+			daily = daily || strings.Contains(violation.Get("quotaId").Str, "PerDay")
+			return !daily
+		})
+		return !daily
+	})
+	if daily {
+		return maxReset, true
 	}
-	word, _, _ := strings.Cut(rest, " ")
-	return moment(strings.TrimRight(word, ".,;"), now)
+	return delay, found
+}
+
+// waitPhrases stand before a time to wait, without a first letter that may be a
+// capital: "Please try again in 1.2s", "Please retry after 26 seconds".
+var waitPhrases = []string{"again in ", "etry in ", "etry after "}
+
+// waitUnits are what a number of the message may count other than seconds.
+var waitUnits = []struct {
+	name   string
+	length time.Duration
+}{{"ms", time.Millisecond}, {"millisecond", time.Millisecond}, {"minute", time.Minute}, {"hour", time.Hour}, {"day", 24 * time.Hour}}
+
+// resetInWords reads the time to wait from a message.
+func resetInWords(message string, now time.Time) (time.Duration, bool) {
+	for _, phrase := range waitPhrases {
+		_, rest, found := strings.Cut(message, phrase)
+		if !found {
+			continue
+		}
+		word, rest, _ := strings.Cut(rest, " ")
+		word = strings.TrimRight(word, ".,;:)")
+		if n, ok := number(word); ok {
+			for _, unit := range waitUnits {
+				if strings.HasPrefix(rest, unit.name) {
+					return scaled(n, unit.length), true
+				}
+			}
+		}
+		if d, ok := moment(word, now); ok {
+			return d, true
+		}
+	}
+	return 0, false
 }
 
 // number reads a finite decimal number.

@@ -47,14 +47,7 @@ type Stream struct {
 // one each, so it is small; a busy stream's events coalesce in it.
 const streamBuffer = 8 << 10
 
-// crossingBuffer is the same for a stream that is translated. It holds no events
-// back in the buffer, and from one read of a connection comes no more than this.
-const crossingBuffer = 4 << 10
-
-var (
-	streamBuffers   = sync.Pool{New: func() any { b := make([]byte, streamBuffer); return &b }}
-	crossingBuffers = sync.Pool{New: func() any { b := make([]byte, crossingBuffer); return &b }}
-)
+var streamBuffers = sync.Pool{New: func() any { b := make([]byte, streamBuffer); return &b }}
 
 var watchers = sync.Pool{New: func() any { return new(translate.Watcher) }}
 
@@ -82,15 +75,13 @@ func openStream(ctx context.Context, cancel context.CancelCauseFunc, deadline *d
 		watcher:  watchers.Get().(*translate.Watcher),
 		buffers:  &streamBuffers,
 	}
-	s.watcher.Reset(q.Protocol)
-	s.watcher.Expect(q.Choices)
 	if q.asked != nil {
 		s.buffers = &crossingBuffers
 		s.crossing = crossing.NewStream(q.asked)
-		s.watcher.Tap(s.crossing)
 	}
+	s.observe(q)
 	s.buffer = s.buffers.Get().(*[]byte)
-	if f := s.awaitContent(response); f != nil {
+	if f := s.awaitContent(q, response); f != nil {
 		s.Close()
 		return nil, f
 	}
@@ -98,16 +89,28 @@ func openStream(ctx context.Context, cancel context.CancelCauseFunc, deadline *d
 	return s, nil
 }
 
+// observe lets the watcher see a stream from its beginning.
+func (s *Stream) observe(q *Request) {
+	s.watcher.Reset(q.Protocol)
+	s.watcher.Expect(q.Choices)
+	if s.crossing != nil {
+		s.watcher.Tap(s.crossing)
+	}
+}
+
 // awaitContent fills held until the watcher has seen content. In the common
 // case the first read holds it, and nothing is copied.
-func (s *Stream) awaitContent(response *http.Response) *failure {
+func (s *Stream) awaitContent(q *Request, response *http.Response) *failure {
 	for {
 		n, err := s.body.Read(*s.buffer)
 		chunk := (*s.buffer)[:n]
 		if !s.sniffed && n > 0 {
 			start := append(bytes.TrimLeft(s.held, "\r\n"), chunk...)
 			if s.sniffed = len(bytes.TrimSpace(start)) > 0; s.sniffed && !translate.LooksLikeEventStream(start) {
-				return s.notEvents(start, response)
+				if f := s.replay(q, response, start); f != nil {
+					return f
+				}
+				continue
 			}
 		}
 		s.watcher.Write(chunk)
@@ -163,21 +166,6 @@ func (s *Stream) hold(chunk []byte) {
 		return
 	}
 	s.held = append(s.held, chunk...)
-}
-
-// notEvents judges an answer to a stream request that is no event stream: an
-// error object with status 200, an HTML page, a whole answer.
-func (s *Stream) notEvents(start []byte, response *http.Response) *failure {
-	body := append([]byte(nil), start...)
-	rest, err := io.ReadAll(io.LimitReader(s.body, maxErrorBody))
-	if cause := context.Cause(s.ctx); err != nil && cause != nil {
-		return cancelled(cause)
-	}
-	body = append(body, rest...)
-	if e, is := translate.ErrorInAnswer(s.protocol, body); is {
-		return reportedFailure(response, e, body, s.key)
-	}
-	return broken(response, "the upstream answered a stream request without an event stream")
 }
 
 // Next returns the next bytes for the client, valid until the next call, and
@@ -345,58 +333,6 @@ func (s *Stream) last() ([]byte, error) {
 		return nil, io.EOF
 	}
 	return s.withoutKey(end), nil
-}
-
-// nextCrossed is Next for a stream that is translated: whole events, each written
-// as soon as what it says has come.
-func (s *Stream) nextCrossed() ([]byte, error) {
-	for {
-		if out := s.crossing.Take(); len(out) > 0 {
-			return out, nil
-		}
-		if s.atEnd {
-			return s.finish()
-		}
-		s.read()
-		s.settle()
-	}
-}
-
-// settle ends the translation with the upstream's terminal event, good or bad,
-// and does not wait for its connection to end.
-func (s *Stream) settle() {
-	if _, failed := s.watcher.Failure(); failed || s.fault() != nil {
-		s.atEnd = true
-	} else if s.watcher.Ended() && s.watcher.Complete() {
-		s.crossing.End(s.watcher.Usage())
-	}
-}
-
-// fault is why a translation cannot go on, although the upstream's stream does:
-// it makes no sense, or there is more of it than an answer may have.
-func (s *Stream) fault() *translate.Error {
-	if s.crossing == nil {
-		return nil
-	}
-	if s.seen > maxAnswer {
-		return &translate.Error{Message: "the answer is larger than 64 MiB"}
-	}
-	return s.crossing.Broken()
-}
-
-// endCrossed ends a translation whose upstream said all there was to say.
-func (s *Stream) endCrossed() ([]byte, error) {
-	s.crossing.End(s.watcher.Usage())
-	if out := s.crossing.Take(); len(out) > 0 {
-		return out, nil
-	}
-	return nil, io.EOF
-}
-
-// failCrossed ends a translation with the error of the client's protocol.
-func (s *Stream) failCrossed() ([]byte, error) {
-	s.crossing.Fail(s.failure.ofStream())
-	return s.crossing.Take(), nil
 }
 
 // Failure tells why the stream did not end whole; ok is false when it did, or

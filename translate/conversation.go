@@ -41,6 +41,7 @@ type Conversation struct {
 	Echo []byte
 
 	names []ToolName
+	sent  TextIndex // names that tools are sent under
 	pairs pairs
 	own   []byte // texts that are not parts of the request
 }
@@ -55,6 +56,7 @@ func (c *Conversation) Reset(p Protocol) {
 	clear(c.names)
 	clear(c.Losses)
 	c.pairs.reset(0)
+	c.sent.Reset()
 	*c = Conversation{
 		Protocol: p,
 		Turns:    emptied(c.Turns),
@@ -64,6 +66,7 @@ func (c *Conversation) Reset(p Protocol) {
 		Fields:   emptied(c.Fields),
 		Losses:   emptied(c.Losses),
 		names:    emptied(c.names),
+		sent:     c.sent,
 		pairs:    c.pairs,
 		Echo:     reusable(c.Echo),
 		own:      reusable(c.own),

@@ -56,7 +56,7 @@ func TestAResetConversationRemembersNothing(t *testing.T) {
 	}
 	fill()
 	c.Reset(Messages)
-	if c.Protocol != Messages || len(c.Turns)+len(c.Blocks)+len(c.Parts)+len(c.Tools)+len(c.Fields)+len(c.Losses)+len(c.names)+len(c.own) > 0 || c.MaxTokens != 0 {
+	if c.Protocol != Messages || len(c.Turns)+len(c.Blocks)+len(c.Parts)+len(c.Tools)+len(c.Fields)+len(c.Losses)+len(c.names)+c.sent.Len()+len(c.own) > 0 || c.MaxTokens != 0 {
 		t.Errorf("Reset left %+v", c)
 	}
 	if old := c.Parts[:1][0]; old.Text != nil {

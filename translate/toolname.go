@@ -3,6 +3,7 @@ package translate
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 )
 
 // ToolName tells what a tool that was sent under another name, or as another
@@ -65,11 +66,18 @@ func (c *Conversation) SentName(p Protocol, namespace, name Text) Text {
 	return Text(c.Own(clean))
 }
 
-// SendTool notes under which name and as what a tool is sent, where the answer
-// has to be told the difference.
-func (c *Conversation) SendTool(t *Tool, sent Text, wrapped bool) {
-	if !wrapped && t.Kind != CustomTool && len(t.Namespace) == 0 && string(sent) == string(t.Name) {
-		return
+// SendTool notes under which name and as what a tool is sent, so that the answer
+// can be told the difference. The error is that of a name which another tool has
+// already: nobody could say which of them a call means. Encoders call it for each
+// tool that has a name in their protocol.
+func (c *Conversation) SendTool(t *Tool, sent Text, wrapped bool) *Error {
+	if n := c.sent.Len(); c.sent.Add(sent, n) != n {
+		e := Refuse(c.Param(SettingTools)+"["+strconv.Itoa(t.Index)+"]", `has the name of another tool, "`+sent.String()+`"`)
+		e.Code = "invalid_value"
+		return e
+	}
+	if t.Kind == HostedTool || !wrapped && t.Kind == FunctionTool && len(t.Namespace) == 0 && string(sent) == string(t.Name) {
+		return nil
 	}
 	c.names = append(c.names, ToolName{
 		Sent:      sent.String(),
@@ -78,15 +86,8 @@ func (c *Conversation) SendTool(t *Tool, sent Text, wrapped bool) {
 		Custom:    t.Kind == CustomTool,
 		Wrapped:   wrapped,
 	})
+	return nil
 }
 
-// Sent tells whether a tool has been noted under the name, which then belongs to
-// another tool.
-func (c *Conversation) Sent(name Text) bool {
-	for i := range c.names {
-		if c.names[i].Sent == string(name) {
-			return true
-		}
-	}
-	return false
-}
+// Sent reports whether some tool is sent under the name.
+func (c *Conversation) Sent(name Text) bool { return c.sent.Find(name) >= 0 }

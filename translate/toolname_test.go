@@ -67,7 +67,7 @@ func TestAnswersToldOnlyWhatTheToolsWereSentAs(t *testing.T) {
 			t.Errorf("Names[%d] = %v, want %v", i, name, want[i])
 		}
 	}
-	if !c.Sent(Text("ns__g")) || c.Sent(Text("f")) || c.Sent(Text("g")) {
+	if !c.Sent(Text("ns__g")) || !c.Sent(Text("f")) || c.Sent(Text("g")) {
 		t.Error("Sent does not know which names are taken")
 	}
 	if got := asked.nameOf(Text(`ns_\u005fg`)); got == nil || got.Name != "g" {

@@ -67,13 +67,12 @@ func toolParam(index int) string { return "tools[" + strconv.Itoa(index) + "]" }
 // writeTool writes a function or custom tool, and a comma.
 func (w *requestWriter) writeTool(i int, t *translate.Tool) *translate.Error {
 	name := w.c.SentName(translate.Chat, t.Namespace, t.Name)
-	if w.c.Sent(name) || !bytes.Equal(name, t.Name) && among(w.sent, name) {
-		return invalid(toolParam(t.Index), "has the name of another tool, "+name.String())
-	}
 	w.sent[i] = name
 	custom := t.Kind == translate.CustomTool
 	native := custom && w.t.Quirks.CustomTools
-	w.c.SendTool(t, name, custom && !native)
+	if e := w.c.SendTool(t, name, custom && !native); e != nil {
+		return e
+	}
 	if native {
 		w.dst = append(w.dst, `{"type":"custom","custom":{"name":`...)
 	} else {

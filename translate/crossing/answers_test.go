@@ -1,7 +1,6 @@
 package crossing_test
 
 import (
-	"bytes"
 	"testing"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
@@ -11,17 +10,7 @@ import (
 // TestAnswersSayTheSameInEveryProtocol translates every recorded whole answer to
 // both other protocols; see [TestStreamsSayTheSameInEveryProtocol].
 func TestAnswersSayTheSameInEveryProtocol(t *testing.T) {
-	var answers []fixture
-	for _, f := range fixtures(t, "response") {
-		// What counts tokens or compacts a conversation answers other requests.
-		err := translate.CheckAnswer(f.protocol, translate.Generate, f.body)
-		if err != nil || bytes.Contains(f.body, []byte(`"response.compaction"`)) {
-			t.Logf("%s is no answer to a conversation: %v", f.file, err)
-			continue
-		}
-		answers = append(answers, f)
-	}
-	sayTheSame(t, answers, whole)
+	sayTheSame(t, wholeAnswers(t), whole)
 }
 
 // whole translates an answer that is no stream.

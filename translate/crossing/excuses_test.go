@@ -24,6 +24,7 @@ var excuses = []struct {
 	{"truncated_tool_call", translate.Messages, "tool_calls: ", "the input of a call is an object there, so one that was cut is empty"},
 	{"custom-tool", translate.Messages, "tool_calls: ", "there are no custom tools there, so the text is a parameter"},
 	{"anthropic-programmatic-tool-calling", "", `stop: "end"`, "calls that a program of the vendor's made are told as the client's"},
+	{"test_snowflake_openai_model", translate.Messages, "start.model", "the vendor names no model"},
 	{"test_background_mode", "", `stop: "none"`, "only an answer in the background is unfinished, and no translated request asks for one"},
 	{"test_openai_responses_verbosity", "", `stop: "none"`, `its status, "complete", is none of the protocol's`},
 }

@@ -52,7 +52,7 @@ func (l *law) tools(root gjson.Result, name string, legal *regexp.Regexp) {
 	for i, tool := range tools.Array() {
 		if value := tool.Get(name); value.Exists() {
 			l.check(legal.MatchString(value.String()), "tools[%d] is called %q", i, value)
-			l.check(!seen[value.String()] || legal == openAIName, "two tools are called %q", value)
+			l.check(!seen[value.String()], "two tools are called %q", value)
 			seen[value.String()] = true
 		}
 	}

@@ -120,6 +120,49 @@ func TestTimeIsInProportionToTheRequest(t *testing.T) {
 	}
 }
 
+// TestToolsOfOneNameAreRefused has tools whose calls nobody could tell apart, by
+// the names that they are sent under.
+func TestToolsOfOneNameAreRefused(t *testing.T) {
+	chatTool := func(name string) string { return `{"type":"function","function":{"name":"` + name + `"}}` }
+	tool := func(name string) string { return `{"type":"function","name":"` + name + `"}` }
+	space := func(name, tools string) string {
+		return `{"type":"namespace","name":"` + name + `","tools":[` + tools + `]}`
+	}
+	search := `{"type":"web_search"}`
+	for _, tc := range []struct {
+		name  string
+		from  translate.Protocol
+		tools string
+		param string // the empty one is that of no error
+	}{
+		{"two functions", translate.Chat, chatTool("f") + "," + chatTool("g") + "," + chatTool("f"), "tools[2]"},
+		{"one of them escaped", translate.Chat, chatTool("f") + "," + chatTool(`\u0066`), "tools[1]"},
+		{"a function and a custom tool", translate.Chat, chatTool("f") + `,{"type":"custom","custom":{"name":"f"}}`, "tools[1]"},
+		{"names that differ where they are cut", translate.Chat, chatTool(strings.Repeat("f", 140)+"a") + "," + chatTool(strings.Repeat("f", 140)+"b"), ""},
+		{"two functions", translate.Messages, `{"name":"f"},{"name":"f"}`, "tools[1]"},
+		{"a hosted one and a function", translate.Messages, `{"type":"bash_20250124","name":"bash"},{"name":"bash"}`, ""},
+		{"defined anew", translate.Responses, tool("f") + "," + tool("f"), ""},
+		{"two namespaces", translate.Responses, space("a", tool("f")) + "," + space("b", tool("f")), ""},
+		{"a namespace and who looks like it", translate.Responses, space("a", tool("f")) + "," + tool("a__f"), "tools[1]"},
+		{"hosted tools, which have no name", translate.Responses, `{"type":"file_search"},{"type":"image_generation"},` + search, ""},
+	} {
+		body := map[translate.Protocol]string{
+			translate.Chat:      asks(hello, `,"tools":[`+tc.tools+`]`),
+			translate.Messages:  claudeAsks(hello, `,"tools":[`+tc.tools+`]`),
+			translate.Responses: `{"model":"m","input":[` + openAIHello + `],"tools":[` + tc.tools + `]}`,
+		}[tc.from]
+		for _, to := range others(tc.from) {
+			got := ""
+			if _, e := crossing.Translate(nil, tc.from, []byte(body), bare(to)); e != nil {
+				got = e.Param
+			}
+			if got != tc.param {
+				t.Errorf("%s, %s: an error about %q, want %q", pair{tc.from, to}, tc.name, got, tc.param)
+			}
+		}
+	}
+}
+
 // TestMoreToolsThanAnybodyTakesAreRefused keeps the search for a tool short.
 func TestMoreToolsThanAnybodyTakesAreRefused(t *testing.T) {
 	most := translate.MostTools

@@ -12,9 +12,11 @@ import (
 type body struct {
 	plan
 
-	dst   []byte
-	marks marks
-	names translate.TextIndex // of the tools that have been written
+	dst    []byte
+	marks  marks
+	tooled bool // some tool has been written
+	// stubbed are the names of tools that stand there only because they were called.
+	stubbed translate.TextIndex
 	// searches says that one of the tools is the vendor's search of the web.
 	searches bool
 	// err is the first thing that cannot be written.
@@ -49,10 +51,10 @@ func (w *body) release() {
 	if cap(w.pieces) > maxReused {
 		return
 	}
-	w.names.Reset()
 	p := w.plan
 	p.c, p.t = nil, nil
-	*w = body{plan: p, names: w.names}
+	w.stubbed.Reset()
+	*w = body{plan: p, stubbed: w.stubbed}
 	bodies.Put(w)
 }
 

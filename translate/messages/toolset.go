@@ -21,8 +21,8 @@ func (w *body) tools() {
 			c.Lose(translate.SettingToolChoice, translate.Changed, "tools that may not be called are not sent")
 		}
 	}
-	stubs := w.names.Len() == 0 && w.stubs()
-	if w.names.Len() > 0 {
+	stubs := !w.tooled && w.stubs()
+	if w.tooled {
 		w.raw("]")
 	}
 	w.choice(stubs)
@@ -65,19 +65,14 @@ func toolParam(c *translate.Conversation, tool *translate.Tool) string {
 }
 
 // begin begins a tool of that name, with what separates it from the one before.
-// It returns false if there is such a tool already.
-func (w *body) begin(name translate.Text) bool {
-	n := w.names.Len()
-	switch {
-	case w.names.Add(name, n) != n:
-		return false
-	case n == 0:
-		w.raw(`,"tools":[{"name":`)
-	default:
+func (w *body) begin(name translate.Text) {
+	if w.tooled {
 		w.raw(`,{"name":`)
+	} else {
+		w.raw(`,"tools":[{"name":`)
 	}
+	w.tooled = true
 	w.text(name)
-	return true
 }
 
 func (w *body) tool(tool *translate.Tool) {
@@ -86,16 +81,15 @@ func (w *body) tool(tool *translate.Tool) {
 	if tool.Kind != translate.HostedTool {
 		name = c.SentName(translate.Messages, tool.Namespace, tool.Name)
 	}
-	if !w.begin(name) {
-		w.refuse(translate.Refuse(toolParam(c, tool), `a tool named "`+name.String()+`" is there already`))
+	if e := c.SendTool(tool, name, tool.Kind == translate.CustomTool); e != nil {
+		w.refuse(e)
 		return
 	}
+	w.begin(name)
 	switch tool.Kind {
 	case translate.FunctionTool:
-		c.SendTool(tool, name, false)
 		w.function(tool)
 	case translate.CustomTool:
-		c.SendTool(tool, name, true)
 		w.custom(tool)
 	default:
 		w.search(tool)
@@ -141,11 +135,13 @@ func (w *body) stubs() bool {
 			continue
 		}
 		b := &w.c.Blocks[w.pieces[i].block]
-		if w.begin(w.c.SentName(translate.Messages, b.Namespace, b.Name)) {
+		name := w.c.SentName(translate.Messages, b.Namespace, b.Name)
+		if n := w.stubbed.Len(); w.stubbed.Add(name, n) == n {
+			w.begin(name)
 			w.raw(`,"input_schema":{"type":"object","properties":{}}}`)
 		}
 	}
-	return w.names.Len() > 0
+	return w.tooled
 }
 
 // choice writes "tool_choice".
@@ -154,13 +150,13 @@ func (w *body) choice(stubs bool) {
 	choice := &c.ToolChoice
 	forced := len(c.Tools) > 0 && choice.Mode == translate.ToolOne
 	switch {
-	case (stubs || w.names.Len() == 0) && len(c.Tools) > 0 && (choice.Mode == translate.ToolAny || choice.Allowed != nil):
+	case (stubs || !w.tooled) && len(c.Tools) > 0 && (choice.Mode == translate.ToolAny || choice.Allowed != nil):
 		w.refuse(translate.Refuse(c.Param(translate.SettingToolChoice), "none of the tools that may be called is sent"))
 		return
 	case stubs && !forced:
 		w.raw(`,"tool_choice":{"type":"none"}`)
 		return
-	case w.names.Len() == 0 && !forced:
+	case !w.tooled && !forced:
 		return // refused without tools, and of no meaning
 	}
 	switch choice.Mode {
@@ -193,7 +189,7 @@ func (w *body) chosen(stubs bool) translate.Text {
 	if len(choice.Type) == 0 {
 		name = w.c.SentName(translate.Messages, choice.Namespace, choice.Name)
 	}
-	known := w.names.Find(name) >= 0
+	known := w.c.Sent(name)
 	if len(choice.Type) > 0 {
 		known = w.searches && bytes.HasPrefix(choice.Type, name)
 	}

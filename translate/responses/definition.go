@@ -33,7 +33,9 @@ func (w *body) tools() *translate.Error {
 			w.raw(",")
 		}
 		n++
-		w.tool(i, t)
+		if e := w.tool(i, t); e != nil {
+			return e
+		}
 	}
 	if n > maxTools {
 		return translate.Refuse(c.Param(translate.SettingTools),
@@ -72,15 +74,17 @@ func isSearch(kind translate.Text) bool { return bytes.HasPrefix(kind, []byte(se
 
 // tool writes one tool. In contrast to Chat Completions an absent "strict" would
 // mean yes, and the schema would be rewritten, so it always stands there.
-func (w *body) tool(i int, t *translate.Tool) {
+func (w *body) tool(i int, t *translate.Tool) *translate.Error {
 	if t.Kind == translate.HostedTool {
 		w.sent[i] = translate.Text(searchTool)
 		w.search(t)
-		return
+		return nil
 	}
 	name := w.c.SentName(translate.Responses, t.Namespace, t.Name)
 	w.sent[i] = name
-	w.c.SendTool(t, name, false)
+	if e := w.c.SendTool(t, name, false); e != nil {
+		return e
+	}
 	if t.Kind == translate.CustomTool {
 		w.raw(`{"type":"custom","name":`)
 	} else {
@@ -94,7 +98,7 @@ func (w *body) tool(i int, t *translate.Tool) {
 			w.dst = append(w.dst, t.Format...)
 		}
 		w.raw("}")
-		return
+		return nil
 	}
 	w.raw(`,"parameters":`)
 	w.dst = translate.AppendOpenAISchema(w.dst, t.Schema)
@@ -108,6 +112,7 @@ func (w *body) tool(i int, t *translate.Tool) {
 		w.dst = strconv.AppendBool(w.dst, strict)
 	}
 	w.raw("}")
+	return nil
 }
 
 // description writes what a tool does, with examples of its input, for which

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -32,9 +33,9 @@ func TestEachScopeRestsWhatItNames(t *testing.T) {
 		{ScopeProvider, "a", "- - - - - -"},
 	} {
 		p, keys := newPool(3)
-		p.Cool(keys[0], tc.scope, tc.model, t0, time.Minute, ReasonRateLimited)
+		cool(p, keys[0], tc.scope, tc.model, t0, time.Minute, ReasonRateLimited)
 		picks(p, t0, "c")
-		p.provider.last.Store(p.memories[0])
+		p.provider.last = p.memories[0]
 		if got := picks(p, t0, "a", "a", "a", "b", "b", "b"); got != tc.want {
 			t.Errorf("scope %v, model %q: picks = %s, want %s", tc.scope, tc.model, got, tc.want)
 		}
@@ -44,7 +45,7 @@ func TestEachScopeRestsWhatItNames(t *testing.T) {
 func TestDeadKeyIsUsedForNoModel47(t *testing.T) {
 	p, keys := newPool(2)
 	picks(p, t0, "a")
-	p.Cool(keys[0], ScopeKey, "a", t0, time.Hour, ReasonDead)
+	cool(p, keys[0], ScopeKey, "a", t0, time.Hour, ReasonDead)
 	if got, want := picks(p, t0, "b", "b", "a"), "k2 k2 k2"; got != want {
 		t.Errorf("picks = %s, want %s", got, want)
 	}
@@ -53,12 +54,12 @@ func TestDeadKeyIsUsedForNoModel47(t *testing.T) {
 func TestSecondRequestInsideTheCooldownCallsNobody49(t *testing.T) {
 	p, keys := newPool(2)
 	for _, k := range keys {
-		p.Cool(k, ScopeKeyModel, "a", t0, 180*time.Second, ReasonRateLimited)
+		cool(p, k, ScopeKeyModel, "a", t0, 180*time.Second, ReasonRateLimited)
 	}
 	if got := picks(p, at(179*time.Second), "a", "a"); got != "- -" {
 		t.Errorf("picks = %s, want nothing", got)
 	}
-	if until, why, ok := p.Soonest(at(time.Second), "a"); !ok || !until.Equal(at(180*time.Second)) || why != ReasonRateLimited {
+	if until, why, _, ok := p.Soonest(at(time.Second), "a"); !ok || !until.Equal(at(180*time.Second)) || why != ReasonRateLimited {
 		t.Errorf("Soonest = %v, %v, %v, want 180s, rate_limited", until.Sub(t0), why, ok)
 	}
 }
@@ -67,10 +68,10 @@ func TestCooldownOfZeroRestsNothing50(t *testing.T) {
 	for _, d := range []time.Duration{0, -time.Second} {
 		p, keys := newPool(2)
 		for _, k := range keys {
-			p.Cool(k, ScopeKeyModel, "a", t0, d, ReasonRateLimited)
-			p.Cool(k, ScopeKey, "a", t0, d, ReasonDead)
+			cool(p, k, ScopeKeyModel, "a", t0, d, ReasonRateLimited)
+			cool(p, k, ScopeKey, "a", t0, d, ReasonDead)
 		}
-		p.Cool(nil, ScopeProvider, "a", t0, d, ReasonBroken)
+		cool(p, p.keys[0], ScopeProvider, "a", t0, d, ReasonBroken)
 		if got, want := picks(p, t0, "a", "a"), "k1 k2"; got != want {
 			t.Errorf("after rests of %v: picks = %s, want %s", d, got, want)
 		}
@@ -79,8 +80,8 @@ func TestCooldownOfZeroRestsNothing50(t *testing.T) {
 
 func TestCooldownOfZeroDoesNotShortenARunningOne(t *testing.T) {
 	p, keys := newPool(1)
-	p.Cool(keys[0], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
-	p.Cool(keys[0], ScopeKeyModel, "a", at(time.Second), 0, ReasonRateLimited)
+	cool(p, keys[0], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
+	cool(p, keys[0], ScopeKeyModel, "a", at(time.Second), 0, ReasonRateLimited)
 	wantBack(t, p, "a", time.Minute)
 }
 
@@ -90,9 +91,9 @@ func cycles(p *Pool, limit int, scope Scope, why Reason) string {
 	var got []string
 	var tried Tried
 	for range limit {
-		for k, ok := p.Pick(t0, "a", &tried); ok; k, ok = p.Pick(t0, "a", &tried) {
-			got = append(got, k.Source)
-			p.Fail(&tried, k, scope, "a", t0, time.Minute, why)
+		for l, ok := p.Pick(t0, "a", &tried, ""); ok; l, ok = p.Pick(t0, "a", &tried, "") {
+			got = append(got, l.Key.Source)
+			l.Fail(t0, scope, time.Minute, why)
 		}
 		if !tried.NextCycle() {
 			break
@@ -132,19 +133,26 @@ func TestFurtherCyclesReuseKeysThatTheRequestItselfCooled(t *testing.T) {
 func TestDeadKeyIsNeverUsedAgainEvenWithoutACooldown(t *testing.T) {
 	p, keys := newPool(2)
 	var tried Tried
-	k, _ := p.Pick(t0, "a", &tried)
-	p.Fail(&tried, k, ScopeKey, "a", t0, 0, ReasonDead)
-	k, _ = p.Pick(t0, "a", &tried)
-	p.Fail(&tried, k, ScopeKeyModel, "a", t0, 0, ReasonBroken)
+	l, _ := p.Pick(t0, "a", &tried, "")
+	l.Fail(t0, ScopeKey, 0, ReasonDead)
+	l, _ = p.Pick(t0, "a", &tried, "")
+	l.Fail(t0, ScopeKeyModel, 0, ReasonBroken)
 	if !tried.NextCycle() {
 		t.Fatal("NextCycle() = false, want true for the key that is not dead")
 	}
-	if got := source(p.Pick(t0, "a", &tried)) + " " + source(p.Pick(t0, "a", &tried)); got != "k2 -" {
+	if got := source(p.Pick(t0, "a", &tried, "")) + " " + source(p.Pick(t0, "a", &tried, "")); got != "k2 -" {
 		t.Errorf("second cycle used %s, want k2 -", got)
 	}
 	if got := picks(p, t0, "a", "a"); !strings.Contains(got, keys[0].Source) {
 		t.Errorf("other requests used %s, want k1 among them since it does not rest", got)
 	}
+}
+
+// failFor is a failure at t0 of the request that tried belongs to.
+func failFor(p *Pool, tried *Tried, k *Key, scope Scope, model string, d time.Duration, why Reason) {
+	l := leaseOf(p, k, model, t0)
+	l.tried = tried
+	l.Fail(t0, scope, d, why)
 }
 
 func TestFurtherCycleRespectsTheRestsOfOthers(t *testing.T) {
@@ -155,34 +163,34 @@ func TestFurtherCycleRespectsTheRestsOfOthers(t *testing.T) {
 	}{
 		{"nobody else", func(*Pool, *Key) {}, "k1"},
 		{"another request failed too", func(p *Pool, k *Key) {
-			p.Fail(new(Tried), k, ScopeKeyModel, "a", t0, time.Second, ReasonRateLimited)
+			failFor(p, new(Tried), k, ScopeKeyModel, "a", time.Second, ReasonRateLimited)
 		}, "-"},
 		{"another request found it dead", func(p *Pool, k *Key) {
-			p.Fail(new(Tried), k, ScopeKey, "a", t0, time.Second, ReasonDead)
+			failFor(p, new(Tried), k, ScopeKey, "a", time.Second, ReasonDead)
 		}, "-"},
 		{"cooled on nobody's behalf", func(p *Pool, k *Key) {
-			p.Cool(k, ScopeKeyModel, "a", t0, time.Second, ReasonRateLimited)
+			cool(p, k, ScopeKeyModel, "a", t0, time.Second, ReasonRateLimited)
 		}, "-"},
 		{"the provider rests", func(p *Pool, _ *Key) {
-			p.Cool(nil, ScopeProvider, "a", t0, time.Second, ReasonOverloaded)
+			cool(p, p.keys[0], ScopeProvider, "a", t0, time.Second, ReasonOverloaded)
 		}, "-"},
 		{"failed for another model", func(p *Pool, k *Key) {
-			p.Fail(new(Tried), k, ScopeKeyModel, "b", t0, time.Second, ReasonRateLimited)
+			failFor(p, new(Tried), k, ScopeKeyModel, "b", time.Second, ReasonRateLimited)
 		}, "k1"},
 	} {
 		for _, otherFirst := range []bool{false, true} {
 			p, keys := newPool(1)
 			var tried Tried
-			p.Pick(t0, "a", &tried)
+			l, _ := p.Pick(t0, "a", &tried, "")
 			if otherFirst {
 				tc.other(p, keys[0])
 			}
-			p.Fail(&tried, keys[0], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
+			l.Fail(t0, ScopeKeyModel, time.Minute, ReasonRateLimited)
 			if !otherFirst {
 				tc.other(p, keys[0])
 			}
 			tried.NextCycle()
-			if got := source(p.Pick(t0, "a", &tried)); got != tc.want {
+			if got := source(p.Pick(t0, "a", &tried, "")); got != tc.want {
 				t.Errorf("%s (before: %v): second cycle got %s, want %s", tc.name, otherFirst, got, tc.want)
 			}
 		}
@@ -191,11 +199,11 @@ func TestFurtherCycleRespectsTheRestsOfOthers(t *testing.T) {
 
 func TestProviderCooldownRestsAllKeysForAllModels59(t *testing.T) {
 	p, keys := newPool(3)
-	p.Cool(keys[1], ScopeProvider, "a", t0, 600*time.Second, ReasonBroken)
+	cool(p, keys[1], ScopeProvider, "a", t0, 600*time.Second, ReasonBroken)
 	if got := picks(p, at(599*time.Second), "a", "b", "c"); got != "- - -" {
 		t.Errorf("picks = %s, want nothing", got)
 	}
-	if until, why, _ := p.Soonest(t0, "b"); !until.Equal(at(600*time.Second)) || why != ReasonBroken {
+	if until, why, _, _ := p.Soonest(t0, "b"); !until.Equal(at(600*time.Second)) || why != ReasonBroken {
 		t.Errorf("Soonest = %v, %v, want 600s, broken", until.Sub(t0), why)
 	}
 	if got, want := picks(p, at(600*time.Second), "a", "b", "c"), "k1 k2 k3"; got != want {
@@ -205,7 +213,7 @@ func TestProviderCooldownRestsAllKeysForAllModels59(t *testing.T) {
 
 func TestKeyFailsForThatModelOnly61(t *testing.T) {
 	p, keys := newPool(1)
-	p.Cool(keys[0], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
+	cool(p, keys[0], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
 	if got := picks(p, t0, "a", "b"); got != "- k1" {
 		t.Errorf("picks = %s, want - k1", got)
 	}
@@ -214,7 +222,7 @@ func TestKeyFailsForThatModelOnly61(t *testing.T) {
 func TestCooldownLastsAsLongAsToldToTheNanosecond62(t *testing.T) {
 	for _, scope := range []Scope{ScopeKeyModel, ScopeKey, ScopeProvider} {
 		p, keys := newPool(1)
-		p.Cool(keys[0], scope, "a", t0, 500*time.Second, ReasonRateLimited)
+		cool(p, keys[0], scope, "a", t0, 500*time.Second, ReasonRateLimited)
 		wantBack(t, p, "a", 500*time.Second)
 	}
 }
@@ -222,14 +230,14 @@ func TestCooldownLastsAsLongAsToldToTheNanosecond62(t *testing.T) {
 func TestTheLongestDeadlineWins(t *testing.T) {
 	for _, scope := range []Scope{ScopeKeyModel, ScopeKey, ScopeProvider} {
 		p, keys := newPool(1)
-		cool := func(after, d time.Duration, why Reason) { p.Cool(keys[0], scope, "a", at(after), d, why) }
+		cool := func(after, d time.Duration, why Reason) { cool(p, keys[0], scope, "a", at(after), d, why) }
 		cool(0, 60*time.Second, ReasonRateLimited)
 		cool(time.Second, 5*time.Second, ReasonOverloaded)
-		if until, why, _ := p.Soonest(at(2*time.Second), "a"); !until.Equal(at(60*time.Second)) || why != ReasonRateLimited {
+		if until, why, _, _ := p.Soonest(at(2*time.Second), "a"); !until.Equal(at(60*time.Second)) || why != ReasonRateLimited {
 			t.Errorf("%v: after a shorter rest: Soonest = %v, %v, want 60s, rate_limited", scope, until.Sub(t0), why)
 		}
 		cool(30*time.Second, 60*time.Second, ReasonBroken)
-		if until, why, _ := p.Soonest(at(31*time.Second), "a"); !until.Equal(at(90*time.Second)) || why != ReasonBroken {
+		if until, why, _, _ := p.Soonest(at(31*time.Second), "a"); !until.Equal(at(90*time.Second)) || why != ReasonBroken {
 			t.Errorf("%v: after a longer rest: Soonest = %v, %v, want 90s, broken", scope, until.Sub(t0), why)
 		}
 		wantBack(t, p, "a", 90*time.Second)
@@ -248,9 +256,9 @@ func TestSuccessClearsWhatItDisproves(t *testing.T) {
 			{"started at the same time", 0, 2 * time.Second, time.Minute},
 		} {
 			p, keys := newPool(1)
-			p.Cool(keys[0], scope, "a", t0, time.Minute, ReasonRateLimited)
-			p.Succeed(keys[0], "a", at(tc.started), at(tc.finished))
-			if until, _, _ := p.Soonest(at(tc.finished), "a"); !until.Equal(at(tc.back)) {
+			cool(p, keys[0], scope, "a", t0, time.Minute, ReasonRateLimited)
+			succeed(p, keys[0], "a", at(tc.started), at(tc.finished))
+			if until, _, _, _ := p.Soonest(at(tc.finished), "a"); !until.Equal(at(tc.back)) {
 				t.Errorf("%v, %s: usable at %v, want %v", scope, tc.name, until.Sub(t0), tc.back)
 			}
 		}
@@ -260,22 +268,22 @@ func TestSuccessClearsWhatItDisproves(t *testing.T) {
 func TestLateSuccessDoesNotClearAYoungerFailure(t *testing.T) {
 	for _, scope := range []Scope{ScopeKeyModel, ScopeKey, ScopeProvider} {
 		p, keys := newPool(1)
-		p.Cool(keys[0], scope, "a", t0, 60*time.Second, ReasonRateLimited)
-		p.Cool(keys[0], scope, "a", at(10*time.Second), 5*time.Second, ReasonRateLimited)
-		p.Succeed(keys[0], "a", at(5*time.Second), at(11*time.Second))
+		cool(p, keys[0], scope, "a", t0, 60*time.Second, ReasonRateLimited)
+		cool(p, keys[0], scope, "a", at(10*time.Second), 5*time.Second, ReasonRateLimited)
+		succeed(p, keys[0], "a", at(5*time.Second), at(11*time.Second))
 		wantBack(t, p, "a", 60*time.Second)
 	}
 }
 
 func TestSuccessForOneModelSaysNothingAboutAnother(t *testing.T) {
 	p, keys := newPool(2)
-	p.Cool(keys[0], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
-	p.Cool(keys[1], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
-	p.Succeed(keys[0], "b", at(time.Second), at(2*time.Second))
+	cool(p, keys[0], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
+	cool(p, keys[1], ScopeKeyModel, "a", t0, time.Minute, ReasonRateLimited)
+	succeed(p, keys[0], "b", at(time.Second), at(2*time.Second))
 	if got := picks(p, at(3*time.Second), "a"); got != "-" {
 		t.Errorf("picked %s, want nothing", got)
 	}
-	p.Succeed(keys[0], "a", at(time.Second), at(2*time.Second))
+	succeed(p, keys[0], "a", at(time.Second), at(2*time.Second))
 	if got := picks(p, at(3*time.Second), "a", "a"); got != "k1 k1" {
 		t.Errorf("picks = %s, want k1 k1", got)
 	}
@@ -285,8 +293,8 @@ func TestResetFreesOneKeyOrAll(t *testing.T) {
 	p, keys := newPool(2)
 	coolAll := func() {
 		for _, k := range keys {
-			p.Cool(k, ScopeKey, "", t0, time.Hour, ReasonDead)
-			p.Cool(k, ScopeKeyModel, "a", t0, time.Hour, ReasonRateLimited)
+			cool(p, k, ScopeKey, "", t0, time.Hour, ReasonDead)
+			cool(p, k, ScopeKeyModel, "a", t0, time.Hour, ReasonRateLimited)
 		}
 	}
 	coolAll()
@@ -304,7 +312,7 @@ func TestResetFreesOneKeyOrAll(t *testing.T) {
 			t.Errorf("after Reset(%q): picks = %s, want %s", tc.id, got, tc.want)
 		}
 	}
-	p.Cool(nil, ScopeProvider, "", t0, time.Hour, ReasonBroken)
+	cool(p, p.keys[0], ScopeProvider, "", t0, time.Hour, ReasonBroken)
 	p.Reset(keys[0].ID)
 	if got := picks(p, t0, "a"); got != "-" {
 		t.Errorf("Reset of one key ended the rest of the provider: picked %s", got)
@@ -315,34 +323,78 @@ func TestResetFreesOneKeyOrAll(t *testing.T) {
 	}
 }
 
-func TestRestsThatAreOverAreForgotten(t *testing.T) {
-	p, keys := newPool(1)
-	for i := range 1000 {
-		model := strings.Repeat("m", i+1)
-		p.Cool(keys[0], ScopeKeyModel, model, at(time.Duration(i)*time.Second), 3*time.Second, ReasonRateLimited)
-	}
-	if got := len(p.memories[0].models); got > 3 {
-		t.Errorf("%d rests are kept, want no more than the 3 that run", got)
-	}
-
-	p, keys = newPool(1)
+func TestRestsThatNobodyUsedForAnHourAreForgotten(t *testing.T) {
 	for _, scope := range []Scope{ScopeKeyModel, ScopeKey, ScopeProvider} {
-		p.Cool(keys[0], scope, "a", t0, time.Second, ReasonRateLimited)
+		for _, tc := range []struct {
+			name   string
+			probed time.Duration // 0: never
+			now    time.Duration
+			want   bool // a probe
+		}{
+			{"just over", 0, time.Second, true},
+			{"nearly an hour", 0, time.Hour + time.Second - 1, true},
+			{"an hour", 0, time.Hour + time.Second, false},
+			{"an hour after the end, but not after the probe", time.Minute, time.Hour + time.Second, true},
+			{"an hour after the probe", time.Minute, time.Hour + time.Minute, false},
+		} {
+			p, keys := newPool(1)
+			cool(p, keys[0], scope, "a", t0, time.Second, ReasonRateLimited)
+			if tc.probed > 0 {
+				picks(p, at(tc.probed), "a")
+			}
+			shown := len(p.Status(at(tc.now))[0].Cooling) > 0
+			lease, ok := p.Pick(at(tc.now), "a", nil, "")
+			if !ok || lease.Probe != tc.want || shown != tc.want {
+				t.Errorf("%v, %s: picked %v, probe %v, shown %v, want true, %v, %v", scope, tc.name, ok, lease.Probe, shown, tc.want, tc.want)
+			}
+			if rested := lease.Fail(at(tc.now), scope, time.Second, ReasonRateLimited); (rested > time.Second) != tc.want {
+				t.Errorf("%v, %s: the next failure rests it for %v, doubled %v", scope, tc.name, rested, tc.want)
+			}
+		}
 	}
-	p.Succeed(keys[0], "a", at(-time.Second), at(time.Second)) // too old to disprove anything
+}
+
+func TestModelNamesThatClientsMakeUpDoNotPileUp(t *testing.T) {
+	p, keys := newPool(1)
 	m := p.memories[0]
-	if len(m.models) != 0 || m.whole != (cooldown{}) || p.provider.rest.Load() != nil {
-		t.Errorf("kept after the end: %v, %v, %v", m.models, m.whole, p.provider.rest.Load())
+	fail := func(model string, after, d time.Duration) {
+		cool(p, keys[0], ScopeKeyModel, model, at(after), d, ReasonRateLimited)
+	}
+	for i := range 1000 {
+		fail(fmt.Sprint("made up ", i), time.Duration(i)*10*time.Second, 3*time.Second)
+	}
+	if got := len(m.models); got != maxModels {
+		t.Errorf("%d rests are kept, want the latest %d", got, maxModels)
+	}
+	if _, ok := m.models["made up 999"]; !ok || m.whole != (rest{}) {
+		t.Errorf("the latest rest is there: %v, the whole key rests: %v", ok, m.whole)
+	}
+	fail("after a day", 24*time.Hour, time.Minute)
+	if got := len(m.models); got != 1 {
+		t.Errorf("%d rests are kept after a day, want 1", got)
+	}
+}
+
+func TestKeyThatRestsForTooManyModelsRestsAsAWhole(t *testing.T) {
+	p, keys := newPool(1)
+	for i := range maxModels + 1 {
+		d := time.Duration(maxModels-i+1) * time.Minute // the last but one ends first
+		cool(p, keys[0], ScopeKeyModel, fmt.Sprint(i), t0, d, ReasonRateLimited)
+	}
+	wantBack(t, p, "another", 2*time.Minute)
+	wantBack(t, p, "0", (maxModels+1)*time.Minute)
+	if got := len(p.memories[0].models); got != maxModels {
+		t.Errorf("%d rests are kept, want %d", got, maxModels)
 	}
 }
 
 func TestJumpsOfTheWallClockDoNotMatter(t *testing.T) {
 	now := time.Now()
 	p := NewState().Pool("p", newKeys("p", 1), Limits{RequestsPerMinute: 1})
-	p.Pick(now, "a", nil)
-	limited, _, _ := p.Soonest(now, "a")
-	p.Cool(p.keys[0], ScopeKey, "", now, time.Hour, ReasonDead)
-	cooled, _, _ := p.Soonest(now, "a")
+	p.Pick(now, "a", nil, "")
+	limited, _, _, _ := p.Soonest(now, "a")
+	cool(p, p.keys[0], ScopeKey, "", now, time.Hour, ReasonDead)
+	cooled, _, _, _ := p.Soonest(now, "a")
 	for _, until := range []time.Time{limited, cooled} {
 		if !strings.Contains(until.String(), " m=") {
 			t.Errorf("%v has lost its monotonic reading", until)
