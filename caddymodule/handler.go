@@ -63,14 +63,14 @@ var version = "dev"
 // `{http.llm_proxy.upstream_protocol}` | The protocol in which it answered
 // `{http.llm_proxy.key_id}` | The public name of the key that was used
 // `{http.llm_proxy.attempts}` | How many upstream calls there were
-// `{http.llm_proxy.class}` | The class of the failure; empty when the request was answered
+// `{http.llm_proxy.class}` | The class of the failure, also of a stream that broke off; empty when the request was answered
 // `{http.llm_proxy.streamed}` | Whether the answer is a stream: true or false
 // `{http.llm_proxy.input_tokens}` | Tokens that the model read, from a cache or not
 // `{http.llm_proxy.output_tokens}` | Tokens that the model wrote, thinking included
 //
 // The tokens of a stream are known at its end. Those of an answer that is not
-// streamed are known while it is written, and after that where the site has an
-// access log.
+// streamed are known when it begins, and when it has been written only where the
+// site has an access log, which has most of this by itself as "llm_proxy".
 type Handler struct {
 	// Directory of provider files, one JSON file per provider, relative to
 	// the working directory. Default: config/providers.
