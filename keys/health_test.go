@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -117,6 +118,24 @@ func TestOneProbeDecidesAboutAHalfOpenBreaker(t *testing.T) {
 	}
 	if v := visit(h, now+5*time.Second, threeInARow); v.Fail(at(now+5*time.Second), 0) != 10*time.Second {
 		t.Error("a closed breaker does not open for the first length again")
+	}
+}
+
+func TestHerdAtAHalfOpenBreakerGetsOneProbe(t *testing.T) {
+	h := newHealth()
+	outcomes(h, 0, threeInARow, "fff")
+	var entered, probes atomic.Int64
+	together(500, func(int) {
+		v, ok := h.Enter(at(12*time.Second), threeInARow, false)
+		if ok {
+			entered.Add(1)
+		}
+		if v.Probe {
+			probes.Add(1)
+		}
+	})
+	if entered.Load() != 1 || probes.Load() != 1 {
+		t.Errorf("%d attempts passed, %d of them as probes, want 1 and 1", entered.Load(), probes.Load())
 	}
 }
 
