@@ -348,3 +348,15 @@ func byKey(handlers map[string]http.Handler) http.HandlerFunc {
 		answers(401, `{"error":{"message":"Incorrect API key provided: `+key+`","type":"invalid_request_error","code":"invalid_api_key"}}`).ServeHTTP(w, r)
 	}
 }
+
+// oneKeyIsLimited answers to the second of two keys, which it sets; the first one
+// has to rest for a minute.
+func oneKeyIsLimited(t *testing.T) http.HandlerFunc {
+	t.Helper()
+	t.Setenv("P_API_KEY_1", "k1")
+	t.Setenv("P_API_KEY_2", "k2")
+	return byKey(map[string]http.Handler{
+		"k1": answers(429, rateLimited, "Retry-After", "60"),
+		"k2": answers(200, chatAnswer),
+	})
+}
