@@ -47,6 +47,10 @@ type Stream struct {
 // one each, so it is small; a busy stream's events coalesce in it.
 const streamBuffer = 8 << 10
 
+// maxHeldBack is how much of an event is held back until the rest of it has come.
+// The last event of a response repeats all of it; images are longer.
+const maxHeldBack = 256 << 10
+
 var streamBuffers = sync.Pool{New: func() any { b := make([]byte, streamBuffer); return &b }}
 
 var watchers = sync.Pool{New: func() any { return new(translate.Watcher) }}
@@ -193,6 +197,12 @@ func (s *Stream) Next() ([]byte, error) {
 
 // read returns what was left of an unfinished event and what comes next.
 func (s *Stream) read() []byte {
+	if len(s.rest) > len(*s.buffer)/2 {
+		// A long event. The buffer stays as large, since where one was there
+		// may be more.
+		larger := make([]byte, 4*len(s.rest))
+		s.rest, s.buffer = larger[:copy(larger, s.rest)], &larger
+	}
 	buffer := *s.buffer
 	left := copy(buffer, s.rest)
 	n, err := s.body.Read(buffer[left:])
@@ -220,7 +230,7 @@ func (s *Stream) end() {
 // client none of it. An event that is too long for that passes as it comes.
 func (s *Stream) wholeEvents(data []byte) []byte {
 	unfinished := s.watcher.Unfinished()
-	if unfinished > len(data) || unfinished > streamBuffer/2 {
+	if unfinished > len(data) || unfinished > maxHeldBack {
 		s.rest = nil
 		return data
 	}
@@ -362,7 +372,7 @@ func (s *Stream) Close() {
 	s.body.Close()
 	s.watcher.Tap(nil) // or the answer would be kept with it
 	watchers.Put(s.watcher)
-	if !s.lent {
+	if !s.lent && len(*s.buffer) <= streamBuffer {
 		s.buffers.Put(s.buffer)
 	}
 	s.watcher, s.buffer, s.held, s.rest = nil, nil, nil, nil
