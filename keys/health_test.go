@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -120,6 +121,24 @@ func TestOneProbeDecidesAboutAHalfOpenBreaker(t *testing.T) {
 	}
 }
 
+func TestHerdAtAHalfOpenBreakerGetsOneProbe(t *testing.T) {
+	h := newHealth()
+	outcomes(h, 0, threeInARow, "fff")
+	var entered, probes atomic.Int64
+	together(500, func(int) {
+		v, ok := h.Enter(at(12*time.Second), threeInARow, false)
+		if ok {
+			entered.Add(1)
+		}
+		if v.Probe {
+			probes.Add(1)
+		}
+	})
+	if entered.Load() != 1 || probes.Load() != 1 {
+		t.Errorf("%d attempts passed, %d of them as probes, want 1 and 1", entered.Load(), probes.Load())
+	}
+}
+
 func TestProbeOfABreakerThatTakesTooLongLetsAnotherPass(t *testing.T) {
 	h := newHealth()
 	outcomes(h, 0, threeInARow, "fff")
@@ -184,6 +203,30 @@ func TestLastResortThatSucceedsClosesTheBreaker(t *testing.T) {
 	// What the old opening still had to run does not count any more.
 	outcomes(h, 6*time.Second, &Breaker{Failures: 1, Open: time.Second}, "f")
 	wantState(t, h, 7*time.Second, BreakerHalfOpen)
+}
+
+func TestClosedBreakerStartsAnew(t *testing.T) {
+	b := &Breaker{Ratio: 0.5, Requests: 4, Window: time.Hour, Open: 5 * time.Second, MaxOpen: time.Hour}
+	h := newHealth()
+	if got := outcomes(h, 0, b, "ffff"); got != 3 {
+		t.Fatalf("opened at %d, want 3", got)
+	}
+	probe := visit(h, 9*time.Second, b)
+	if !visit(h, 10*time.Second, b).Succeed(at(11 * time.Second)) {
+		t.Fatal("the last resort's success did not close the breaker")
+	}
+	if got := outcomes(h, 12*time.Second, b, "fff"); got != 2 {
+		t.Errorf("opened again at %d, want 2: with the success, the fourth since it was closed", got)
+	}
+	if _, until := h.State(at(14 * time.Second)); !until.Equal(at(19 * time.Second)) {
+		t.Errorf("open until %v, want 19s", until.Sub(t0))
+	}
+	if _, ok := h.Enter(at(19*time.Second), b, false); !ok {
+		t.Error("the probe of before holds others back")
+	}
+	if got := probe.Fail(at(20*time.Second), 0); got != 0 {
+		t.Errorf("the probe of before opened it for %v", got)
+	}
 }
 
 func TestUpstreamThatAsksForTimeGetsIt(t *testing.T) {

@@ -144,6 +144,31 @@ func TestOtherFailuresNeverDouble(t *testing.T) {
 	}
 }
 
+func TestOnlyTheEndOfARestIsARecovery(t *testing.T) {
+	for _, scope := range scopes {
+		p := restingPool(scope)
+		l := leaseOf(p, p.keys[0], "a", at(1)) // as in a further cycle of the request that failed
+		if l.Succeed(at(time.Second - 1)) {
+			t.Errorf("%v: a success during the rest is told as a recovery", scope)
+		}
+		if back, _, _, _ := p.Soonest(at(time.Second-1), "a"); !back.Equal(at(time.Second - 1)) {
+			t.Errorf("%v: it did not end the rest", scope)
+		}
+	}
+}
+
+func TestShorterFailuresDoNotMakeDoublingBeginAnew(t *testing.T) {
+	for _, scope := range scopes {
+		p, _ := newPool(1)
+		old, first := pick(t, p, 0), pick(t, p, 0)
+		first.Fail(t0, scope, time.Minute, ReasonRateLimited)
+		old.Fail(at(59*time.Second), scope, 2*time.Second, ReasonRateLimited)
+		if got := pick(t, p, 61*time.Second).Fail(at(61*time.Second), scope, time.Second, ReasonRateLimited); got != 2*time.Minute {
+			t.Errorf("%v: the probe's failure rests it for %v, want 2m", scope, got)
+		}
+	}
+}
+
 func TestLateFailureDuringAProbeOutlivesItsSuccess(t *testing.T) {
 	for _, scope := range scopes {
 		p, _ := newPool(1)
@@ -242,7 +267,7 @@ func TestProbeOfThreeRestsDecidesAboutWhatItsOutcomeSaysSomething(t *testing.T) 
 			t.Errorf("after a %s: %q, want %q", tc.name, got, tc.want)
 		}
 		p.provider.rest, p.memories[1].whole = rest{}, rest{}
-		if l, ok := p.Pick(at(time.Hour-1), "a", nil, keys[0].ID); !ok || l.Key != keys[0] || l.Probe != (tc.want != "") {
+		if l, ok := p.Pick(at(4*time.Second), "a", nil, keys[0].ID); !ok || l.Key != keys[0] || l.Probe != (tc.want != "") {
 			t.Errorf("after a %s: picked %v, probe %v, want the key, as the probe if any rest is left", tc.name, l.Key, l.Probe)
 		}
 	}

@@ -62,6 +62,8 @@ type world struct {
 	t   *testing.T
 	rng *rand.Rand
 	now int64
+	// Time passes in small steps, so that much happens before anything is over.
+	busy bool
 
 	state   *State
 	pools   []*Pool
@@ -92,7 +94,7 @@ var breakers = []*Breaker{
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 0)), state: NewState(), keys: newKeys("p", 5),
-		requests: make([]*refRequest, 5), seen: make(map[string]int),
+		requests: make([]*refRequest, 5), seen: make(map[string]int), busy: seed%4 == 1,
 	}
 	w.forget()
 	w.reload()
@@ -207,8 +209,12 @@ func (w *world) step() {
 	case op < 700:
 		w.tellVisit()
 	case op < 900:
-		w.now += w.duration()
-	case op < 902:
+		if d := w.duration(); w.busy {
+			w.now += min(d, int64(2*time.Second))
+		} else {
+			w.now += d
+		}
+	case op < 902 && !w.busy:
 		w.now += int64([]time.Duration{20 * time.Minute, time.Hour, 26 * time.Hour}[w.rng.IntN(3)])
 	case op < 940:
 		w.logf("next cycle of %d", r.id)
@@ -334,7 +340,10 @@ func (w *world) enter(i int, model string) {
 		ref = &refHealth{opened: refNever, open: refRest{lasts: true, probed: refNever}}
 		w.health[model] = ref
 	}
-	v := &openVisit{health: w.pools[i].Health(model), refOf: ref, breaker: breakers[w.rng.IntN(len(breakers))]}
+	v := &openVisit{health: w.pools[i].Health(model), refOf: ref, breaker: breakers[slices.Index(modelNames, model)]}
+	if w.rng.IntN(20) == 0 { // another configuration's
+		v.breaker = breakers[w.rng.IntN(len(breakers))]
+	}
 	now, force := w.moment(), w.rng.IntN(4) == 0
 	real, ok := v.health.Enter(at64(now), v.breaker, force)
 	use, refOK, probe := ref.enter(now, v.breaker, force)

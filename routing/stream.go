@@ -320,11 +320,14 @@ func (s *Stream) breakage(cause error) *failure {
 	return &failure{class: Broken, err: translate.Error{Message: "the upstream stream was cut short"}}
 }
 
-// last returns what stands behind the last whole event. Where that is the event
-// which says how the stream ends, and it lacks the empty line after it, it gets
-// one: the watcher understood it all the same; clients would not, and learn
-// neither of success nor of failure.
+// last returns what stands behind the last whole event, unless it is a part of
+// one. Where that is the event which says how the stream ends, and it lacks the
+// empty line after it, it gets one: the watcher understood it all the same;
+// clients would not, and learn neither of success nor of failure.
 func (s *Stream) last() ([]byte, error) {
+	if s.watcher.Torn() {
+		return nil, io.EOF
+	}
 	end := append([]byte(nil), s.rest...)
 	if !s.settled {
 		end = s.watcher.AppendEventEnd(end)
