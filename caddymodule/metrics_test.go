@@ -57,7 +57,7 @@ func TestMetricsTellOfAttemptsKeysAndBreakers(t *testing.T) {
 	g.post(chatPath, strings.Replace(chatRequest, `"m"`, `"any-thing"`, 1)).want(t, 200)
 	after := metrics(t)
 	for name, want := range map[string]float64{
-		// Each of the two first requests asks b, and tries once more.
+		// The first two requests open b's breaker; then a goes first.
 		`caddy_llm_proxy_attempts_total{class="broken",model="down",provider="b"}`:              2,
 		`caddy_llm_proxy_attempts_total{class="rate_limited",model="up",provider="a"}`:          1,
 		`caddy_llm_proxy_attempts_total{class="key_dead",model="up",provider="a"}`:              1,
