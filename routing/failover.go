@@ -147,7 +147,8 @@ func (w *walk) try(ctx context.Context, c *Candidate, last bool) (answer *Answer
 	*t = turn{walk: w, candidate: c, model: model, health: c.healthOf(model), last: last}
 	defer t.letGo()
 	for !w.exhausted() {
-		lease, ok := c.pool.Pick(time.Now(), model, &t.tried, w.conversation.keyAt(c))
+		now := time.Now()
+		lease, ok := c.pool.Pick(now, model, &t.tried, w.conversation.keyAt(c))
 		if !ok && t.cycle+1 < w.router.keyCycles && t.tried.NextCycle() {
 			t.cycle++
 			continue
@@ -156,7 +157,7 @@ func (w *walk) try(ctx context.Context, c *Candidate, last bool) (answer *Answer
 			w.note(c, model)
 			return nil, false
 		}
-		answer, next := t.ask(ctx, &lease)
+		answer, next := t.ask(ctx, &lease, now)
 		switch next {
 		case nextRoute:
 			return nil, false

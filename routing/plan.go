@@ -97,6 +97,8 @@ type ProviderStatus struct {
 	Provider *Provider
 	// Pool holds its keys.
 	Pool *keys.Pool
+
+	routes []*keys.Pool // keys that routes have of their own
 }
 
 // KeysAvailable is how many of the provider's keys do not rest as a whole.
@@ -133,6 +135,10 @@ func New(o Options) (*Router, []Problem, error) {
 	b := builder{options: o, router: r, routes: make(map[*Route]*Candidate), pools: make(map[*Provider]*keys.Pool)}
 	for _, p := range o.Catalog.Providers() {
 		r.providers = append(r.providers, ProviderStatus{Provider: p, Pool: b.poolOf(p)})
+	}
+	b.status = make(map[*Provider]*ProviderStatus)
+	for i := range r.providers {
+		b.status[r.providers[i].Provider] = &r.providers[i]
 	}
 	for _, m := range o.Catalog.Models() {
 		planned, err := b.plan(m)
@@ -183,6 +189,7 @@ type builder struct {
 	router   *Router
 	routes   map[*Route]*Candidate
 	pools    map[*Provider]*keys.Pool
+	status   map[*Provider]*ProviderStatus
 	problems []Problem
 }
 
@@ -247,6 +254,8 @@ func (b *builder) candidate(route *Route) (*Candidate, error) {
 	pool := b.poolOf(route.Provider)
 	if len(route.APIKeyEnv) > 0 {
 		pool = b.newPool(route.Provider, route.APIKeyEnv)
+		status := b.status[route.Provider]
+		status.routes = append(status.routes, pool)
 	}
 	connect := route.TimeoutsFor(route.UpstreamModel(""), b.options.Timeouts).Connect
 	transport, err := b.options.Transport(route.Provider, connect)

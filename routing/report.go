@@ -23,11 +23,25 @@ func (r *Router) Report(now time.Time) []ProviderReport {
 	for _, status := range r.providers {
 		reports = append(reports, ProviderReport{
 			Provider: status.Provider.ID,
-			Keys:     status.Pool.Status(now),
+			Keys:     status.keys(now),
 			Models:   status.Pool.ModelStatus(now),
 		})
 	}
 	return reports
+}
+
+// keys are those of the provider and those that routes to it have of their own,
+// each once.
+func (s *ProviderStatus) keys(now time.Time) []keys.KeyStatus {
+	all := s.Pool.Status(now)
+	for _, pool := range s.routes {
+		for _, key := range pool.Status(now) {
+			if !slices.ContainsFunc(all, func(k keys.KeyStatus) bool { return k.ID == key.ID }) {
+				all = append(all, key)
+			}
+		}
+	}
+	return all
 }
 
 // PlanReport is what would be tried now for a model.
@@ -164,6 +178,9 @@ func (r *Router) ResetKeys(provider, keyID string) int {
 	for _, status := range r.providers {
 		if provider == "" || provider == status.Provider.ID {
 			count += status.Pool.Reset(keyID)
+			for _, pool := range status.routes {
+				count += pool.Reset(keyID)
+			}
 		}
 	}
 	return count

@@ -70,8 +70,8 @@ func (t *turn) release(q **Request) {
 	}
 }
 
-// ask asks with one key, more than once where the verdict is to do so.
-func (t *turn) ask(ctx context.Context, lease *keys.Lease) (*Answer, next) {
+// ask asks with one key from now on, more than once where the verdict is to do so.
+func (t *turn) ask(ctx context.Context, lease *keys.Lease, now time.Time) (*Answer, next) {
 	// Gives back what an attempt that came to no verdict held, also if it
 	// panicked; otherwise these do nothing.
 	defer lease.Return()
@@ -79,7 +79,7 @@ func (t *turn) ask(ctx context.Context, lease *keys.Lease) (*Answer, next) {
 	for {
 		// A turn that has begun goes on, also if its own failure opened the breaker:
 		// the one further attempt that it has may be what answers.
-		visit, pass := t.health.Enter(time.Now(), &t.candidate.breaker, w.lastResort || t.broken)
+		visit, pass := t.health.Enter(now, &t.candidate.breaker, w.lastResort || t.broken)
 		if !pass {
 			w.passed = append(w.passed, t.candidate)
 			w.skip(t.candidate, t.model, SkippedBreaker, nil)
@@ -89,6 +89,7 @@ func (t *turn) ask(ctx context.Context, lease *keys.Lease) (*Answer, next) {
 		if next != sameKey || w.exhausted() {
 			return answer, next
 		}
+		now = time.Now()
 	}
 }
 
