@@ -4,6 +4,7 @@
 #   ./xcaddy.sh [build] [xcaddy flags]   build ./caddy with this module and caddy-ratelimit
 #   ./xcaddy.sh run [caddy run flags]    build, then serve Caddyfile.example on :9876
 #   ./xcaddy.sh test [go test flags]     all tests with the race detector
+#   ./xcaddy.sh storm [duration]         failing upstreams against an oracle, for 2m by default
 #   ./xcaddy.sh lint                     gofumpt, go vet, staticcheck, shell syntax
 #   ./xcaddy.sh bench [bench flags]      CPU, latency and memory against Caddy's reverse_proxy
 #   ./xcaddy.sh clients [client ...]     real agents and SDKs through the gateway (needs npm and ../shared)
@@ -68,6 +69,12 @@ test_all() {
 	say "tests passed"
 }
 
+storm() {
+	say "fault storm for ${1:-2m}: 300 requests/s, 3 failing providers"
+	go test -count=1 -v -timeout 0 -run '^TestFaultStorm$' ./caddymodule -storm "${1:-2m}"
+	say "every request ended as it had to"
+}
+
 lint() {
 	say "gofumpt"
 	# Not '.': what the clients' run has installed is not ours to format.
@@ -97,7 +104,7 @@ clients() {
 
 command=${1:-build}
 case $command in
-build | run | lint | bench | clients)
+build | run | storm | lint | bench | clients)
 	[ $# -eq 0 ] || shift
 	"$command" "$@"
 	;;
@@ -105,7 +112,7 @@ test)
 	shift
 	test_all "$@"
 	;;
-help | -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0" ;;
+help | -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0" ;;
 -*) build "$@" ;;
 *) die "unknown command '$command'; try: ./xcaddy.sh help" ;;
 esac

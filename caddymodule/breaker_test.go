@@ -118,3 +118,27 @@ func TestB4RetryStorm(t *testing.T) {
 		t.Errorf("calls = %d for %d requests: nothing was retried at all", got, sent)
 	}
 }
+
+// What is well needs no budget, so a request that has used up what there is goes
+// on to it.
+func TestAUsedUpRetryBudgetKeepsNobodyFromARouteThatIsWell(t *testing.T) {
+	const requests = 30
+	a, b := serve(t, answers(500, brokenBody)), serve(t, answers(200, chatAnswer))
+	t.Setenv("A_API_KEY_1", "a-1")
+	t.Setenv("A_API_KEY_2", "a-2")
+	t.Setenv("B_API_KEY", "b-key")
+	g := start(t, setup{
+		providers: map[string]string{"a": provider("a", a.url, ""), "b": provider("b", b.url, "")},
+		models:    map[string]string{"m": model("m", "", "a/up", "b/up")},
+		directive: "breaker off\n retry_budget 0 1",
+	})
+	for range requests {
+		g.post(chatPath, chatRequest).want(t, 200)
+	}
+	if n := len(a.all()); n < requests || n == 2*requests {
+		t.Errorf("calls to the failing provider = %d for %d requests, want the budget to bound its second ones", n, requests)
+	}
+	if n := len(b.all()); n != requests {
+		t.Errorf("calls to the one that is well = %d, want %d", n, requests)
+	}
+}

@@ -2,10 +2,15 @@ package caddymodule
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"regexp"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -60,7 +65,7 @@ func (m moments) percentile(p int) time.Duration {
 }
 
 // upstreamCalls is an upstream that tells when a call has come and when it was
-// given up. What it does in between a header of the request says.
+// given up. What it does in between the text of the request says.
 type upstreamCalls struct {
 	come, gone chan time.Time
 }
@@ -70,21 +75,24 @@ const (
 	silent   = "silent"   // no header yet
 	speaking = "speaking" // in the middle of a stream
 	failing  = "failing"  // has answered 503, which the provider's file repeats
+	waiting  = "waiting"  // is not asked, since its key rests
 )
 
 func (u *upstreamCalls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	way := r.Header.Get("Session-Id")
-	switch way {
-	case "":
-		answers(200, chatAnswer)(w, r)
+	body, err := io.ReadAll(r.Body)
+	switch {
+	case err != nil:
 		return
-	case speaking:
+	case strings.Contains(string(body), `"`+speaking+`"`):
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, pacedEvents("s", 1)[0])
 		_ = http.NewResponseController(w).Flush()
-	case failing:
+	case strings.Contains(string(body), `"`+failing+`"`):
 		answers(503, brokenBody)(w, r)
 		u.come <- time.Now()
+		return
+	case !strings.Contains(string(body), `"`+silent+`"`):
+		answers(200, chatAnswer)(w, r)
 		return
 	}
 	u.come <- time.Now()
@@ -92,21 +100,43 @@ func (u *upstreamCalls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.gone <- time.Now()
 }
 
-// withCalls is a gateway whose first provider is an upstreamCalls and whose
-// second would answer everything.
-func withCalls(t *testing.T, extra string) (*gateway, *upstreamCalls, *upstream, *upstream) {
+// saying is a request that says something else than hi.
+func saying(request, text string) string { return strings.Replace(request, `"hi"`, `"`+text+`"`, 1) }
+
+// withCalls is a gateway with a model for each state in which a client may leave.
+// Providers a, c and x are an upstreamCalls; x takes Chat Completions only. b would
+// answer everything and must not be asked, f fails and l is limited.
+func withCalls(t *testing.T) (*gateway, *upstreamCalls, map[string]*upstream) {
 	t.Helper()
-	calls := &upstreamCalls{come: make(chan time.Time, 1), gone: make(chan time.Time, 1)}
-	a, b := serve(t, calls), serve(t, answers(200, chatAnswer))
-	t.Setenv("A_API_KEY", "a-key")
-	t.Setenv("B_API_KEY", "b-key")
+	calls := &upstreamCalls{come: make(chan time.Time, 2), gone: make(chan time.Time, 2)}
+	upstreams := map[string]*upstream{
+		"a": serve(t, calls),
+		"b": serve(t, answers(200, chatAnswer)),
+		"c": serve(t, calls),
+		"f": serve(t, answers(500, brokenBody)),
+		"l": serve(t, answers(429, rateLimited, "Retry-After", "100")),
+		"x": serve(t, calls),
+	}
+	providers := make(map[string]string)
+	for name, up := range upstreams {
+		t.Setenv(strings.ToUpper(name)+"_API_KEY", name+"-key")
+		providers[name] = provider(name, up.url, "")
+	}
+	providers["a"] = provider("a", upstreams["a"].url, `"request_config": {"retry_on_status": [503], "max_retries": 3},`)
+	providers["x"] = strings.NewReplacer(`"responses": "/responses",`, "", `"messages": "/messages",`, "").Replace(providers["x"])
 	g := start(t, setup{
-		providers: map[string]string{"a": provider("a", a.url, extra), "b": provider("b", b.url, "")},
-		models:    map[string]string{"m": model("m", "", "a/up", "b/up")},
+		providers: providers,
+		models: map[string]string{
+			"m":       model("m", "", "a/up", "b/up"),
+			"second":  model("second", "", "f/up", "c/up", "b/up"),
+			"hedged":  model("hedged", `"hedge_after": "10ms",`, "a/up", "c/up", "b/up"),
+			"waiting": model("waiting", "", "l/up"),
+			"crossed": model("crossed", "", "x/up", "b/up"),
+		},
 		site:      "doorman",
-		directive: "breaker off",
+		directive: "breaker off\n retry_budget off\n wait 200s",
 	})
-	return g, calls, a, b
+	return g, calls, upstreams
 }
 
 // withinPromise is how soon everything must have ended after the client left,
@@ -115,35 +145,56 @@ const withinPromise = 50 * time.Millisecond
 
 func TestAClientThatLeavesEndsTheUpstreamCallAndAllFurtherAttempts(t *testing.T) {
 	const times = 100
-	g, calls, a, b := withCalls(t, `"request_config": {"retry_on_status": [503], "max_retries": 3},`)
-	left := make(chan time.Time, 1)
-	mind(t, door{leave: func(*http.Request) { left <- time.Now() }})
+	g, calls, upstreams := withCalls(t)
+	loadNothing(t)
+	client.CloseIdleConnections()
+	goroutines, files := settledGoroutines(t), openFiles(t)
+	if err := g.reload(); err != nil {
+		t.Fatal(err)
+	}
+	left, entered := make(chan time.Time, 1), make(chan struct{}, 1)
+	mind(t, door{
+		enter: func(*http.Request) { entered <- struct{}{} },
+		leave: func(*http.Request) { left <- time.Now() },
+	})
 	fin := func(c net.Conn) { c.Close() }
 	rst := func(c net.Conn) {
 		_ = c.(*net.TCPConn).SetLinger(0)
 		c.Close()
 	}
 	for _, tc := range []struct {
-		name, way, body string
-		leave           func(net.Conn)
+		name, way, model, path, body string
+		leave                        func(net.Conn)
+		calls                        map[string]int // for each client
 	}{
-		{"before the headers", silent, chatStreamed, fin},
-		{"before the headers, by a reset", silent, chatStreamed, rst},
-		{"before the headers, by closing one direction", silent, chatStreamed, func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite() }},
-		{"while a whole answer is awaited", silent, chatRequest, fin},
-		{"in the middle of a stream", speaking, chatStreamed, fin},
-		{"in the pause before a repetition", failing, chatRequest, fin},
+		{"before the headers", silent, "m", chatPath, chatStreamed, fin, map[string]int{"a": 1}},
+		{"before the headers, by a reset", silent, "m", chatPath, chatStreamed, rst, map[string]int{"a": 1}},
+		{"before the headers, by closing one direction", silent, "m", chatPath, chatStreamed, func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite() }, map[string]int{"a": 1}},
+		{"while a whole answer is awaited", silent, "m", chatPath, chatRequest, fin, map[string]int{"a": 1}},
+		{"in the middle of a stream", speaking, "m", chatPath, chatStreamed, fin, map[string]int{"a": 1}},
+		{"in the middle of a translated stream", speaking, "crossed", "/v1/messages", messagesDialect.streamed, fin, map[string]int{"x": 1}},
+		{"before a translated stream", silent, "crossed", "/v1/messages", messagesDialect.streamed, rst, map[string]int{"x": 1}},
+		{"in the pause before a repetition", failing, "m", chatPath, chatRequest, fin, map[string]int{"a": 1}},
+		{"during the second attempt", silent, "second", chatPath, chatStreamed, fin, map[string]int{"f": 2, "c": 1}},
+		{"during both attempts of a hedge", silent, "hedged", chatPath, chatStreamed, fin, map[string]int{"a": 1, "c": 1}},
+		{"while it waits for a key", waiting, "waiting", chatPath, chatStreamed, fin, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			a.reset()
+			for _, up := range upstreams {
+				up.reset()
+			}
+			answering := tc.calls["a"] + tc.calls["c"] + tc.calls["x"]
 			var upstream, gateway moments
 			for range times {
-				conn, reader := g.dial(request{path: chatPath, body: tc.body, header: map[string]string{"Session-Id": tc.way}})
-				<-calls.come
-				if tc.way == speaking {
-					readUntil(t, reader, "s-0")
+				conn, reader := g.dial(request{path: tc.path, body: asking(saying(tc.body, tc.way), tc.model)})
+				<-entered
+				for range answering {
+					<-calls.come
 				}
-				if tc.way == failing {
+				switch tc.way {
+				case speaking:
+					readUntil(t, reader, "s-0")
+				case failing, waiting:
 					// Into the pause, which lasts 125ms at least and which the
 					// gateway tells nobody of.
 					<-time.After(10 * time.Millisecond)
@@ -151,8 +202,10 @@ func TestAClientThatLeavesEndsTheUpstreamCallAndAllFurtherAttempts(t *testing.T)
 				closed := time.Now()
 				tc.leave(conn)
 				gateway = append(gateway, (<-left).Sub(closed))
-				if tc.way != failing {
-					upstream = append(upstream, (<-calls.gone).Sub(closed))
+				if tc.way == silent || tc.way == speaking {
+					for range answering {
+						upstream = append(upstream, (<-calls.gone).Sub(closed))
+					}
 				}
 				conn.Close()
 			}
@@ -166,20 +219,80 @@ func TestAClientThatLeavesEndsTheUpstreamCallAndAllFurtherAttempts(t *testing.T)
 				}
 			}
 			// The gateway is done with every request, so these are all there will be.
-			if n := len(a.all()); n != times {
-				t.Errorf("upstream calls = %d, want one for each of %d clients", n, times)
-			}
-			if n := len(b.all()); n != 0 {
-				t.Errorf("calls to the second provider = %d, want 0", n)
+			for name, up := range upstreams {
+				want := times * tc.calls[name]
+				if name == "l" && tc.way == waiting {
+					want = 1 // the others find the key at rest
+				}
+				if n := len(up.all()); n != want {
+					t.Errorf("calls to provider %s = %d, want %d of %d clients", name, n, want, times)
+				}
 			}
 		})
 	}
 
 	got := g.post(chatPath, chatRequest).want(t, 200)
+	<-entered
 	<-left
 	if p, n := got.header.Get("Llm-Proxy-Provider"), got.header.Get("Llm-Proxy-Attempts"); p != "a" || n != "1" {
 		t.Errorf("afterwards %s answers with attempt %s, want a with its first: nothing may rest", p, n)
 	}
+	said := admin(t, http.MethodGet, "/llm_proxy/keys", "").want(t, 200).body
+	if busy := inFlight.FindAllString(said, -1); len(busy) > 0 {
+		t.Errorf("%v, want none: %s", busy, said)
+	}
+	if n := strings.Count(said, `"until"`); n != 1 {
+		t.Errorf("%d rests, want that of l's key alone: %s", n, said)
+	}
+	loadNothing(t)
+	client.CloseIdleConnections()
+	http.DefaultClient.CloseIdleConnections()
+	comesTrue(t, "more goroutines or open files than before", func() bool {
+		return goruntime.NumGoroutine() <= goroutines && openFiles(t) <= files
+	})
+	t.Logf("goroutines: %d before, %d after; open files: %d before, %d after", goroutines, goruntime.NumGoroutine(), files, openFiles(t))
+}
+
+var inFlight = regexp.MustCompile(`"in_flight":[^0][^,}]*`)
+
+// openFiles counts the file descriptors of the process; 0 where nothing tells.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// A probe that nobody waits for any more is no reason to keep others from the key.
+func TestAClientThatLeavesDuringAProbeLeavesItToTheNext(t *testing.T) {
+	calls := &upstreamCalls{come: make(chan time.Time, 1), gone: make(chan time.Time, 1)}
+	g, up := oneKey(t, inTurn(answers(429, rateLimited, "Retry-After", "1"), calls), "")
+	g.post(chatPath, chatRequest).want(t, 429)
+	halfOpen(t)
+	conn, _ := g.dial(request{path: chatPath, body: saying(chatStreamed, silent)})
+	<-calls.come
+	if got := g.post(chatPath, chatRequest).want(t, 429); got.header.Get("Llm-Proxy-Attempts") != "0" {
+		t.Errorf("%s attempts during the probe, want 0", got.header.Get("Llm-Proxy-Attempts"))
+	}
+	conn.Close()
+	<-calls.gone
+	comesTrue(t, "the key is not given back", func() bool { return g.post(chatPath, chatRequest).status == 200 })
+	if n := len(up.all()); n != 3 {
+		t.Errorf("calls = %d, want 3: the limited one, the one that was left, and the next", n)
+	}
+}
+
+// halfOpen waits until a rest is over.
+func halfOpen(t *testing.T) {
+	t.Helper()
+	comesTrue(t, "no rest ends", func() bool {
+		return strings.Contains(admin(t, http.MethodGet, "/llm_proxy/keys", "").body, `"half_open":true`)
+	})
 }
 
 // net/http sees that a client has left by reading on. After a byte that belongs
@@ -193,7 +306,7 @@ func TestAClientThatLeavesAfterAStrayByteIsBoundByTheTimeouts(t *testing.T) {
 		models:    map[string]string{"m": model("m", "", "p/up")},
 		directive: "timeouts {\n first_content 200ms\n}",
 	})
-	conn, _ := g.dial(request{path: chatPath, body: chatStreamed, header: map[string]string{"Session-Id": silent}})
+	conn, _ := g.dial(request{path: chatPath, body: saying(chatStreamed, silent)})
 	came := <-calls.come
 	if _, err := conn.Write([]byte("x")); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,10 +42,16 @@ func (b *RetryBudget) Request() {
 }
 
 // Take spends one retry at now, if there is one.
-func (b *RetryBudget) Take(now time.Time) bool {
-	if b == nil {
-		return true
-	}
+func (b *RetryBudget) Take(now time.Time) bool { return b == nil || b.take(now, 0) }
+
+// TakeSpare is Take for a retry that promises less than others: it leaves half of
+// what the budget holds to those.
+func (b *RetryBudget) TakeSpare(now time.Time) bool {
+	return b == nil || b.take(now, math.Floor(b.most()/2))
+}
+
+// take spends one retry if there are leave more.
+func (b *RetryBudget) take(now time.Time, leave float64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stock += float64(b.requests.Swap(0)) * b.ratio
@@ -56,7 +63,7 @@ func (b *RetryBudget) Take(now time.Time) bool {
 	}
 	b.stock = min(b.stock, b.most())
 	const one = 1 - 1e-9 // ten tenths are one retry, whatever their sum is
-	if b.stock < one {
+	if b.stock < one+leave {
 		return false
 	}
 	b.stock = max(b.stock-1, 0)

@@ -114,3 +114,26 @@ func TestTimeThatRunsBackwardsEarnsNothing(t *testing.T) {
 		t.Error("a retry was earned by going back")
 	}
 }
+
+func TestSpareRetriesLeaveHalfToOthers(t *testing.T) {
+	for _, tc := range []struct {
+		perSecond   float64
+		spare, then int
+	}{
+		{10, 5, 5},
+		{3, 2, 1},
+		{1, 1, 0}, // there is nothing to halve
+	} {
+		b := NewRetryBudget(0, tc.perSecond)
+		spare := 0
+		for b.TakeSpare(t0) {
+			spare++
+		}
+		if then := taken(b, 0); spare != tc.spare || then != tc.then {
+			t.Errorf("of %v a second: %d spare ones and %d then, want %d and %d", tc.perSecond, spare, then, tc.spare, tc.then)
+		}
+	}
+	if !(*RetryBudget)(nil).TakeSpare(t0) {
+		t.Error("no budget refused a retry")
+	}
+}

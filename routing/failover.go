@@ -27,6 +27,7 @@ type walk struct {
 	turn       turn         // of the candidate that is being asked
 	passed     []*Candidate // passed over for their breaker
 	lastResort bool         // it is their turn now
+	refused    bool         // the retry budget was used up
 
 	told     *failure // the failure that the client hears of, should none answer
 	fellBack Class    // why larger or more lenient models have been queued
@@ -69,6 +70,9 @@ func (r *Router) Do(ctx context.Context, q *Request) (*Answer, *Failure) {
 		now = time.Now()
 		d, worth := w.worthWaiting(now, r.wait-waited)
 		if !worth || !pause(ctx, d) {
+			if w.refused {
+				r.notify(Notice{Kind: RetryRefused})
+			}
 			return nil, w.failure(now)
 		}
 		waited += d
@@ -242,7 +246,7 @@ func (w *walk) worthWaiting(now time.Time, most time.Duration) (d time.Duration,
 // forget begins anew after a wait.
 func (w *walk) forget() {
 	w.since, w.passed, w.lastResort = len(w.attempts), nil, false
-	w.rests, w.told, w.fellBack, w.skipped = rest{}, nil, "", nil
+	w.rests, w.told, w.fellBack, w.skipped, w.refused = rest{}, nil, "", nil, false
 }
 
 // pause waits, unless the client leaves first.

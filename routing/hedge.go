@@ -138,6 +138,7 @@ func (w *walk) merge(winner, loser *branch) {
 	w.attempts = append(w.attempts, other.attempts...)
 	slices.SortStableFunc(w.attempts, func(a, b Attempt) int { return a.Start.Compare(b.Start) })
 	w.skipped = append(w.skipped, other.skipped...)
+	w.refused = w.refused || other.refused
 	w.rests = w.rests.and(other.rests)
 	if other.told != nil {
 		w.hear(other.told)

@@ -28,5 +28,5 @@ const (
 	KeyRecovered NoticeKind = "key_recovered" // a key answered again after a rest
 	RouteOpen    NoticeKind = "route_open"    // the breaker of a provider's model opened
 	RouteClosed  NoticeKind = "route_closed"  // it closed again
-	RetryRefused NoticeKind = "retry_refused" // the retry budget was used up
+	RetryRefused NoticeKind = "retry_refused" // a request failed, and the retry budget did not let it try further
 )

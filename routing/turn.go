@@ -105,23 +105,35 @@ func (t *turn) visit(ctx context.Context, lease *keys.Lease, visit keys.Visit) (
 		t.walk.skip(t.candidate, t.model, SkippedRequest, f)
 		return nil, nextRoute
 	}
-	if !t.walk.mayRetry(t.health) || int(t.walk.made.Add(1)) > t.walk.router.maxAttempts {
+	if !t.mayRetry(time.Now()) {
+		// Other routes may be well, and so not need the budget.
+		t.walk.refused = true
+		return nil, nextRoute
+	}
+	if int(t.walk.made.Add(1)) > t.walk.router.maxAttempts {
 		return nil, stopHere
 	}
 	return t.attempt(ctx, lease, &visit)
 }
 
-// mayRetry reports whether the request may make another attempt, at a provider
-// of this health. Those that are not known to be well share the retry budget, so
-// that an outage does not get more requests than there are.
-func (w *walk) mayRetry(health *keys.Health) bool {
-	free := !w.hedging && (len(w.attempts) == 0 || health.Well())
-	if free || w.router.retries.Take(time.Now()) {
-		w.hedging = false
+// mayRetry reports whether the request may make another attempt. Providers that
+// are not known to be well share the retry budget, so that an outage does not get
+// more requests than there are. A further attempt at the same broken upstream is
+// the least likely to help, so it leaves some of the budget to other routes.
+func (t *turn) mayRetry(now time.Time) bool {
+	w := t.walk
+	if !w.hedging && (len(w.attempts) == 0 || t.health.Well()) {
 		return true
 	}
-	w.router.notify(Notice{Kind: RetryRefused})
-	return false
+	take := w.router.retries.Take
+	if t.broken {
+		take = w.router.retries.TakeSpare
+	}
+	if !take(now) {
+		return false
+	}
+	w.hedging = false
+	return true
 }
 
 // attempt makes one upstream call and judges it.
