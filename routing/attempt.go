@@ -52,10 +52,11 @@ const (
 	// memory.
 	maxStream = 256 << 20
 	// maxHeld is how many bytes a stream may send before its first content, in
-	// whole events; maxHeldEvent is the same for one event, which may be an
-	// image.
+	// whole events; maxHeldEvent is how long one event may be, which may hold an
+	// image. Before content such an event is in memory twice, and each time once
+	// more while its buffer grows.
 	maxHeld      = 1 << 20
-	maxHeldEvent = 32 << 20
+	maxHeldEvent = 24 << 20
 )
 
 // Why an attempt's context was cancelled, told by its cause.
