@@ -147,7 +147,6 @@ func TestAResetKeyIsAskedAtOnce(t *testing.T) {
 // resting is the public name of a provider's key that rests for a reason.
 func resting(t *testing.T, provider, why string) string {
 	t.Helper()
-	var got keysAnswer
 	answer := admin(t, http.MethodGet, "/llm_proxy/keys?provider="+provider, "").want(t, 200)
 	var shape struct {
 		Providers []struct {
@@ -167,7 +166,7 @@ func resting(t *testing.T, provider, why string) string {
 			}
 		}
 	}
-	t.Fatalf("no key rests for %s: %v", why, got)
+	t.Fatalf("no key rests for %s: %s", why, answer.body)
 	return ""
 }
 

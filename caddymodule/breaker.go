@@ -164,3 +164,26 @@ func (r *RetryBudget) options() routing.Retries {
 	}
 	return routing.Retries{Ratio: *r.Ratio, PerSecond: *r.PerSecond}
 }
+
+// setResilience fills in what happens when upstreams fail.
+func (h *Handler) setResilience() error {
+	if h.Breaker == nil {
+		h.Breaker = new(Breaker)
+	}
+	if err := h.Breaker.setDefaults(); err != nil {
+		return err
+	}
+	if h.RetryBudget == nil {
+		h.RetryBudget = new(RetryBudget)
+	}
+	if err := h.RetryBudget.setDefaults(); err != nil {
+		return err
+	}
+	if h.Affinity == nil {
+		h.Affinity = new(true)
+	}
+	if h.Wait < 0 {
+		return errors.New("wait: must not be negative; 0 answers at once")
+	}
+	return nil
+}

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -108,6 +109,13 @@ func TestB4HerdAtRecovery(t *testing.T) {
 	upstream := new(crowd)
 	g, _ := oneKey(t, upstream, "wait 20s")
 	const clients = 500
+	first := make(chan int, 1)
+	go func() { first <- g.post(chatPath, chatRequest).status }()
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(admin(t, http.MethodGet, "/llm_proxy/keys", "").body, "rate_limited"); {
+		if time.Now().After(end) {
+			t.Fatal("the key does not rest")
+		}
+	}
 	var ready, done sync.WaitGroup
 	statuses := make([]atomic.Int32, 600)
 	ready.Add(clients)
@@ -121,6 +129,9 @@ func TestB4HerdAtRecovery(t *testing.T) {
 		}()
 	}
 	done.Wait()
+	if status := <-first; status != 200 {
+		t.Errorf("the one that met the limit: status %d", status)
+	}
 	if most := upstream.most.Load(); most != 1 {
 		t.Errorf("%d requests used the half-open key at once before its first success, want 1", most)
 	}

@@ -362,3 +362,15 @@ func inTurn(handlers ...http.Handler) http.HandlerFunc {
 		h.ServeHTTP(w, r)
 	}
 }
+
+// oneKeyIsLimited answers to the second of two keys, which it sets; the first one
+// has to rest for a minute.
+func oneKeyIsLimited(t *testing.T) http.HandlerFunc {
+	t.Helper()
+	t.Setenv("P_API_KEY_1", "k1")
+	t.Setenv("P_API_KEY_2", "k2")
+	return byKey(map[string]http.Handler{
+		"k1": answers(429, rateLimited, "Retry-After", "60"),
+		"k2": answers(200, chatAnswer),
+	})
+}

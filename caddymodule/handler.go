@@ -63,14 +63,14 @@ var version = "dev"
 // `{http.llm_proxy.upstream_protocol}` | The protocol in which it answered
 // `{http.llm_proxy.key_id}` | The public name of the key that was used
 // `{http.llm_proxy.attempts}` | How many upstream calls there were
-// `{http.llm_proxy.class}` | The class of the failure; empty when the request was answered
+// `{http.llm_proxy.class}` | The class of the failure, also of a stream that broke off; empty when the request was answered
 // `{http.llm_proxy.streamed}` | Whether the answer is a stream: true or false
 // `{http.llm_proxy.input_tokens}` | Tokens that the model read, from a cache or not
 // `{http.llm_proxy.output_tokens}` | Tokens that the model wrote, thinking included
 //
 // The tokens of a stream are known at its end. Those of an answer that is not
-// streamed are known while it is written, and after that where the site has an
-// access log.
+// streamed are known when it begins, and when it has been written only where the
+// site has an access log, which has most of this by itself as "llm_proxy".
 type Handler struct {
 	// Directory of provider files, one JSON file per provider, relative to
 	// the working directory. Default: config/providers.
@@ -165,22 +165,6 @@ type ClientKey struct {
 	// The key, best as a placeholder that keeps it out of the configuration:
 	// {env.CLIENT_API_KEY} or {file./run/secrets/client}. Empty is an error.
 	Key string `json:"key"`
-}
-
-// Timeouts bound the waits for an upstream. Zero means the default.
-type Timeouts struct {
-	// To open a connection, and again for its TLS handshake. Default: 5s.
-	Connect caddy.Duration `json:"connect,omitempty"`
-
-	// From the start of an attempt to the first content of a stream. Pings,
-	// comments and role announcements are no content. Default: 60s.
-	FirstContent caddy.Duration `json:"first_content,omitempty"`
-
-	// Between two pieces of content of a stream. Default: 60s.
-	Idle caddy.Duration `json:"idle,omitempty"`
-
-	// For the whole request, all attempts included. Default: 10m.
-	Total caddy.Duration `json:"total,omitempty"`
 }
 
 // Size is a number of bytes. In JSON it is a number or a text such as "32MiB".
@@ -289,29 +273,6 @@ func (h *Handler) setDefaults() error {
 	return h.setTimeouts()
 }
 
-// setResilience fills in what happens when upstreams fail.
-func (h *Handler) setResilience() error {
-	if h.Breaker == nil {
-		h.Breaker = new(Breaker)
-	}
-	if err := h.Breaker.setDefaults(); err != nil {
-		return err
-	}
-	if h.RetryBudget == nil {
-		h.RetryBudget = new(RetryBudget)
-	}
-	if err := h.RetryBudget.setDefaults(); err != nil {
-		return err
-	}
-	if h.Affinity == nil {
-		h.Affinity = new(true)
-	}
-	if h.Wait < 0 {
-		return errors.New("wait: must not be negative; 0 answers at once")
-	}
-	return nil
-}
-
 // The words that two of the settings may be.
 var (
 	onLossyWords   = []routing.OnLossy{routing.LossyWarn, routing.LossyReject, routing.LossyIgnore}
@@ -339,31 +300,6 @@ func cooldownFromEnvironment() (caddy.Duration, error) {
 	}
 	// Zero and less switched cooling off there, and do so here.
 	return caddy.Duration(max(seconds, 0)) * caddy.Duration(time.Second), nil
-}
-
-func (h *Handler) setTimeouts() error {
-	if h.Timeouts == nil {
-		h.Timeouts = new(Timeouts)
-	}
-	t := h.Timeouts
-	for _, field := range []struct {
-		name     string
-		value    *caddy.Duration
-		fallback time.Duration
-	}{
-		{"connect", &t.Connect, 5 * time.Second},
-		{"first_content", &t.FirstContent, time.Minute},
-		{"idle", &t.Idle, time.Minute},
-		{"total", &t.Total, 10 * time.Minute},
-	} {
-		if *field.value < 0 {
-			return fmt.Errorf("timeouts: %s must not be negative", field.name)
-		}
-		if *field.value == 0 {
-			*field.value = caddy.Duration(field.fallback)
-		}
-	}
-	return nil
 }
 
 func (h *Handler) provisionClients() error {

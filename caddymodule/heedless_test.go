@@ -152,7 +152,7 @@ func TestAnAnswerOfTheWrongFormIsAnAnswerOnlyIfItIsWhole(t *testing.T) {
 			providers: map[string]string{"a": fullProvider("a", a.url, ""), "b": fullProvider("b", b.url, "")},
 			models: map[string]string{"m": fmt.Sprintf(`{"logical_name": "m", "model_routings": [{"provider": "a", "model": "up", "wire_protocol": %q}, {"provider": "b", "model": "demo", "wire_protocol": %[1]q}]}`,
 				wire)},
-			directive: "cooldown 0",
+			directive: "cooldown 0\n breaker off",
 		})
 		for _, tc := range []struct {
 			name   string

@@ -10,8 +10,8 @@ import (
 
 // pingAfter is the silence after which a client is told that its answer is being
 // worked on. Proxies in between cut connections that are silent for longer, and
-// a model may think for minutes.
-const pingAfter = 15 * time.Second
+// a model may think for minutes. Only tests change it.
+var pingAfter = 15 * time.Second
 
 // eventWriter passes a stream's events on, and a ping where there are none for a
 // while. Pings tell nothing about the upstream, so they put off none of its

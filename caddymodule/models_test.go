@@ -34,7 +34,7 @@ func listing(t *testing.T) *gateway {
 
 var listed = []string{"C", "a", "b", "name with space", "vendor/c", "vendor/models/d"}
 
-func TestModelsAreListedInOpenAIsShape(t *testing.T) {
+func TestModelsAreListedInOpenAIsShape80(t *testing.T) {
 	got := listing(t).do(request{method: "GET", path: "/v1/models"}).want(t, 200)
 	root := members(t, got.body)
 	wantMembers(t, root, "data", "object")

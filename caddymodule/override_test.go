@@ -78,6 +78,26 @@ func TestAChosenModelCrossesAndTheAnswerBearsTheClientsName(t *testing.T) {
 	}
 }
 
+func TestABodyWithoutAModelCrossesBetweenAllProtocols(t *testing.T) {
+	for wire, to := range pathOf {
+		up := serve(t, new(script))
+		t.Setenv("UP_API_KEY", "upstream-key")
+		g := start(t, setup{
+			providers: map[string]string{"up": fullProvider("up", up.url, "")},
+			models:    map[string]string{"wire": wired("wire", "", "up", wire)},
+			directive: "model_override wire",
+		})
+		for client, path := range pathOf {
+			up.reset()
+			body := strings.Replace(goodRequests[path], `"model":"m",`, "", 1)
+			g.post(path, body).want(t, 200)
+			if calls := up.all(); len(calls) != 1 || calls[0].path != to || strings.Count(calls[0].body, `"model":"wire"`) != 1 {
+				t.Errorf("%s to %s: upstream is sent %+v", client, wire, calls)
+			}
+		}
+	}
+}
+
 // Whatever a client says is data. Were it expanded, {env.UP_API_KEY} in a header
 // would come back in an error, or go to whoever runs the upstream.
 func TestWhatAClientSaysIsNeverExpanded(t *testing.T) {

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,12 +40,7 @@ func TestTheLastStreamLetsTheSharedStateGo(t *testing.T) {
 }
 
 func TestValidatingBesideARunningServerChangesNothing(t *testing.T) {
-	up, connections := counting(t, byKey(map[string]http.Handler{
-		"k1": answers(429, rateLimited, "Retry-After", "60"),
-		"k2": answers(200, chatAnswer),
-	}))
-	t.Setenv("P_API_KEY_1", "k1")
-	t.Setenv("P_API_KEY_2", "k2")
+	up, connections := counting(t, oneKeyIsLimited(t))
 	g := start(t, setup{
 		providers: map[string]string{"p": provider("p", up.url, "")},
 		models:    map[string]string{"m": model("m", "", "p/up")},

@@ -151,11 +151,13 @@ func TestAStreamOfSeveralChoicesEndsWithTheLast(t *testing.T) {
 func TestAProviderThatBreaksOffIsNoLongerTheFirstChoice(t *testing.T) {
 	cut := answers(200, chatStream[:len(chatStream)/2], "Content-Type", "text/event-stream")
 	g, a, b := twoProviders(t, cut, answers(200, chatStream, "Content-Type", "text/event-stream"))
-	g.post(chatPath, chatStreamed).want(t, 200)
-	if got := g.post(chatPath, chatStreamed).want(t, 200); got.body != chatStream {
-		t.Errorf("second stream = %q, want the other provider's", got.body)
+	for range 3 { // as many as open the breaker
+		g.post(chatPath, chatStreamed).want(t, 200)
 	}
-	if len(a.all()) != 1 || len(b.all()) != 1 {
-		t.Errorf("calls = %d and %d, want 1 and 1", len(a.all()), len(b.all()))
+	if got := g.post(chatPath, chatStreamed).want(t, 200); got.body != chatStream {
+		t.Errorf("fourth stream = %q, want the other provider's", got.body)
+	}
+	if len(a.all()) != 3 || len(b.all()) != 1 {
+		t.Errorf("calls = %d and %d, want 3 and 1", len(a.all()), len(b.all()))
 	}
 }

@@ -275,12 +275,7 @@ func TestARejectedReloadKeepsTheOldModels(t *testing.T) {
 }
 
 func TestCooldownsSurviveAReload(t *testing.T) {
-	up := serve(t, byKey(map[string]http.Handler{
-		"k1": answers(429, rateLimited, "Retry-After", "60"),
-		"k2": answers(200, chatAnswer),
-	}))
-	t.Setenv("P_API_KEY_1", "k1")
-	t.Setenv("P_API_KEY_2", "k2")
+	up := serve(t, oneKeyIsLimited(t))
 	g := start(t, setup{
 		providers: map[string]string{"p": provider("p", up.url, "")},
 		models:    map[string]string{"m": model("m", "", "p/up")},

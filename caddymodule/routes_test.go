@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestARouteMayLeadElsewhereWithAKeyOfItsOwn(t *testing.T) {
+func TestARouteMayLeadElsewhereWithAKeyOfItsOwn77(t *testing.T) {
 	home, elsewhere := serve(t, new(script)), serve(t, new(script))
 	t.Setenv("P_API_KEY", "key-of-the-provider")
 	t.Setenv("SPECIAL_KEY", "key-of-the-route")
@@ -37,7 +37,7 @@ func TestARouteMayLeadElsewhereWithAKeyOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestADroppedModelFileIsServedAfterAReload(t *testing.T) {
+func TestADroppedModelFileIsServedAfterAReload79(t *testing.T) {
 	g, _ := plainGateway(t, setup{})
 	g.post(chatPath, asking(chatRequest, "new")).want(t, 404)
 	g.write("models", "new", model("new", "", "up/up"))

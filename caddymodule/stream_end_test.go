@@ -235,7 +235,7 @@ func TestAStreamCutAnywhereNeverEndsLikeASuccess(t *testing.T) {
 			g := start(t, setup{
 				providers: map[string]string{"a": provider("a", a.url, ""), "b": provider("b", b.url, "")},
 				models:    map[string]string{"m": model("m", "", "a/up", "b/up")},
-				directive: "cooldown 0\n timeouts {\n first_content 150ms\n idle 100ms\n}",
+				directive: "cooldown 0\n breaker off\n timeouts {\n first_content 150ms\n idle 100ms\n}",
 			})
 
 			type cut struct {

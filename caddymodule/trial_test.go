@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
 // trial is a case as one kind of client meets it.
@@ -37,11 +35,6 @@ func (tr *trial) body() string {
 
 // crossed says that client and upstream speak different protocols.
 func (tr *trial) crossed() bool { return tr.client.name != tr.wire.name }
-
-// protocol is what files call it.
-func (d dialect) protocol() translate.Protocol {
-	return map[string]translate.Protocol{"chat": translate.Chat, "messages": translate.Messages, "responses": translate.Responses}[d.name]
-}
 
 // The waits of the gateway under trial.
 const (

@@ -20,6 +20,7 @@ type Health struct {
 	mu       sync.Mutex
 	inFlight int
 	failures int    // in a row
+	goods    uint64 // successes ever, of which the last one ended such a row
 	recent   window // since the breaker last opened, for its ratio
 	used     time.Time
 
@@ -118,6 +119,11 @@ type Visit struct {
 	began   time.Time
 	number  uint64 // of the probe; 0 if it is none
 	stage   stage
+
+	// What its success ended: so many failures in a row, and which of all
+	// successes it was.
+	ended int
+	good  uint64
 }
 
 // stage is what is known about a visit.
@@ -174,6 +180,8 @@ func (v *Visit) Succeed(now time.Time) (closed bool) {
 	if h.outdated(v) {
 		return false
 	}
+	h.goods++
+	v.ended, v.good = h.failures, h.goods
 	h.failures = 0
 	if h.open {
 		h.shut()
@@ -201,7 +209,9 @@ func (v *Visit) Fail(now time.Time, asked time.Duration) (opened time.Duration) 
 }
 
 // Late says that the model broke off after it had begun to answer. It counts as
-// Fail does, and takes the success back as far as the breaker's ratio goes.
+// Fail does, and takes the success back: in the breaker's ratio and, if no other
+// came after it, in the row of failures that it had ended. A model that begins
+// every answer and finishes none is ill.
 func (v *Visit) Late(now time.Time) (opened time.Duration) {
 	if v.health == nil || v.stage != succeeded {
 		return 0
@@ -244,6 +254,9 @@ func (h *Health) fault(v *Visit, now time.Time, asked time.Duration, attempts in
 	probe, b := h.release(v), v.breaker
 	if h.outdated(v) {
 		return 0
+	}
+	if v.good != 0 && v.good == h.goods {
+		h.failures = max(h.failures, v.ended)
 	}
 	h.failures++
 	if !b.acts() {
@@ -296,6 +309,7 @@ func (h *Health) reset() {
 	defer h.mu.Unlock()
 	h.shut()
 	h.failures, h.recent = 0, window{}
+	h.goods++ // what ended before is forgotten with it
 }
 
 // sample adds a latency. h.mu must be held.

@@ -1,6 +1,9 @@
 // Package keys holds the credentials on both sides of the gateway: the upstream
 // keys of a provider, of which it picks the next usable one (discovery, rotation,
-// cooldowns, limits), and the client keys, by which it tells who is calling.
+// rests, limits), and the client keys, by which it tells who is calling. Beside the
+// upstream keys it knows how the models behind them do (breakers, latency), because
+// the two are told apart here: a rest is always about a key's own fault, and what an
+// upstream does wrong counts against its model.
 //
 // It knows nothing of HTTP, of routes or of clocks: what happened and when comes
 // in by argument. Times as time.Now gives them keep their monotonic reading here, so

@@ -62,6 +62,8 @@ type world struct {
 	t   *testing.T
 	rng *rand.Rand
 	now int64
+	// Time passes in small steps, so that much happens before anything is over.
+	busy bool
 
 	state   *State
 	pools   []*Pool
@@ -85,13 +87,14 @@ var breakers = []*Breaker{
 	{Failures: 3, Open: 10 * time.Second, MaxOpen: time.Minute},
 	{Ratio: 0.5, Requests: 4, Window: 20 * time.Second, Open: 5 * time.Second},
 	{Failures: 5, Ratio: 0.75, Requests: 3, Window: time.Minute, Open: time.Second, MaxOpen: 20 * time.Second},
-	{}, nil,
+	{},
+	nil,
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 0)), state: NewState(), keys: newKeys("p", 5),
-		requests: make([]*refRequest, 5), seen: make(map[string]int),
+		requests: make([]*refRequest, 5), seen: make(map[string]int), busy: seed%2 == 1,
 	}
 	w.forget()
 	w.reload()
@@ -197,17 +200,21 @@ func (w *world) step() {
 	model := modelNames[w.rng.IntN(len(modelNames))]
 	r := w.requests[w.rng.IntN(len(w.requests))]
 	switch op := w.rng.IntN(1000); {
-	case op < 250:
+	case op < 200:
 		w.pick(i, model, r)
-	case op < 450:
+	case op < 380:
 		w.endLease()
-	case op < 550:
+	case op < 520:
 		w.enter(i, model)
-	case op < 700:
+	case op < 720:
 		w.tellVisit()
 	case op < 900:
-		w.now += w.duration()
-	case op < 902:
+		if d := w.duration(); w.busy {
+			w.now += min(d, int64(2*time.Second))
+		} else {
+			w.now += d
+		}
+	case op < 902 && !w.busy:
 		w.now += int64([]time.Duration{20 * time.Minute, time.Hour, 26 * time.Hour}[w.rng.IntN(3)])
 	case op < 940:
 		w.logf("next cycle of %d", r.id)
@@ -333,7 +340,10 @@ func (w *world) enter(i int, model string) {
 		ref = &refHealth{opened: refNever, open: refRest{lasts: true, probed: refNever}}
 		w.health[model] = ref
 	}
-	v := &openVisit{health: w.pools[i].Health(model), refOf: ref, breaker: breakers[w.rng.IntN(len(breakers))]}
+	v := &openVisit{health: w.pools[i].Health(model), refOf: ref, breaker: breakers[slices.Index(modelNames, model)]}
+	if w.rng.IntN(20) == 0 { // another configuration's
+		v.breaker = breakers[w.rng.IntN(len(breakers))]
+	}
 	now, force := w.moment(), w.rng.IntN(4) == 0
 	real, ok := v.health.Enter(at64(now), v.breaker, force)
 	use, refOK, probe := ref.enter(now, v.breaker, force)
@@ -358,17 +368,19 @@ func (w *world) tellVisit() {
 	i := w.rng.IntN(len(w.visits))
 	v, now, ref := w.visits[i], w.moment(), w.visits[i].refOf
 	asked := int64(0)
-	if w.rng.IntN(10) == 0 {
+	if w.rng.IntN(4) == 0 {
 		asked = w.duration()
 	}
 	switch op := w.rng.IntN(20); {
-	case op < 4:
+	case op < 6:
+		until, _, _, _ := ref.open.sum()
 		closed := !v.decided && ref.succeed(v.ref, now, v.breaker)
 		w.logf("success of a visit at %v: closed %v", time.Duration(now), closed)
 		want(w, "Visit.Succeed", v.real.Succeed(at64(now)), closed)
 		v.good, v.decided = v.good || !v.decided, true
 		w.saw("closed", closed)
-	case op < 10:
+		w.saw("closed early", closed && now < until)
+	case op < 11:
 		opened := int64(0)
 		if !v.decided {
 			opened = ref.fault(v.ref, now, asked, 1, v.breaker)
@@ -419,7 +431,7 @@ func (w *world) reset(i int) {
 		w.ref.use(w.now, "", "", 0) // so that there is the provider's rest
 		*w.ref.rests[""] = refRest{probed: refNever}
 		for _, h := range w.health {
-			h.attempts, h.part, h.inRow, h.open = nil, 0, 0, refRest{lasts: true, probed: refNever}
+			h.attempts, h.part, h.inRow, h.good, h.open = nil, 0, 0, nil, refRest{lasts: true, probed: refNever}
 		}
 	}
 	for j, source := range w.sources[i] {

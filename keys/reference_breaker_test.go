@@ -6,6 +6,7 @@ type refHealth struct {
 	attempts            [][3]int64 // since it last opened: part of the window, attempts, faults
 	epoch, part, latest int64
 	inRow, inFlight     int
+	good                *refUse // the last success
 	opened              int64   // last
 	open                refRest // while the breaker is not closed
 }
@@ -45,7 +46,7 @@ func (h *refHealth) succeed(u *refUse, now int64, b *Breaker) (closed bool) {
 	if h.open.giveBack(u); h.opened >= u.began {
 		return false
 	}
-	h.inRow = 0
+	u.ended, h.inRow, h.good = h.inRow, 0, u
 	closed = len(h.open.failures) > 0
 	h.open = refRest{lasts: true, probed: refNever}
 	if b.acts() {
@@ -59,6 +60,9 @@ func (h *refHealth) fault(u *refUse, now, asked, attempts int64, b *Breaker) (op
 	if h.opened >= u.began {
 		h.open.giveBack(u)
 		return 0
+	}
+	if h.good == u {
+		h.inRow = max(h.inRow, u.ended)
 	}
 	if h.inRow++; !b.acts() {
 		h.open.giveBack(u)

@@ -24,6 +24,7 @@ type refRest struct {
 
 // refUse is a lease (of a key for a model, a key and a provider, by Scope) or a visit.
 type refUse struct {
+	ended   int // the failures in a row that its success ended
 	began   int64
 	request int
 	rests   []*refRest

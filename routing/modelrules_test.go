@@ -5,6 +5,8 @@ import (
 	"testing"
 )
 
+// modelRules is the same for model files. A number is that of one of the original's
+// black-box cases.
 var modelRules = []struct {
 	name    string
 	changes []string
@@ -20,7 +22,7 @@ var modelRules = []struct {
 	{name: "endless logical_name", changes: []string{"logical_name", `"` + strings.Repeat("m", 257) + `"`}, problem: `models/m.json:1: logical_name: must not be longer than 256 bytes`},
 	{name: "any id", changes: []string{"id", `7`, "model_routings.0.id", `"r1"`}},
 	{name: "created", changes: []string{"created", `7`}, problem: `models/m.json:1: unknown key "created"; known are aliases, capabilities, content_policy_fallbacks, context_window_fallbacks, default_cooldown_seconds, display_name, fallback_model_routings, hedge_after, hosted_tools, id, logical_name, model_routings, on_lossy, policy, timeout_seconds, timeouts`},
-	{name: "no routes", changes: []string{"model_routings", ""}, problem: `models/m.json:1: model_routings: is required; add "model_routings": [{"provider": "example", "model": "example"}]`},
+	{name: "73 no routes", changes: []string{"model_routings", ""}, problem: `models/m.json:1: model_routings: is required; add "model_routings": [{"provider": "example", "model": "example"}]`},
 	{name: "routes null", changes: []string{"model_routings", "null"}, problem: `models/m.json:1: model_routings: is required; add "model_routings": [{"provider": "example", "model": "example"}]`},
 	{name: "routes empty", changes: []string{"model_routings", "[]"}, problem: `models/m.json:1: model_routings: is empty and there are no fallback models, so that nothing can answer; add "model_routings": [{"provider": "example", "model": "example"}]`},
 	{name: "routes empty, with fallbacks", changes: []string{"model_routings", "[]", "fallback_model_routings", `["n"]`}, warning: `models/m.json:1: model_routings: is empty; only the fallback models can answer`},
@@ -35,7 +37,7 @@ var modelRules = []struct {
 	{name: "route to a provider far from all", changes: []string{"model_routings.0.provider", `"anthropic"`}, problem: `models/m.json:1: model_routings[0].provider: there is no provider "anthropic"; write one of off, up`},
 	{name: "route to a provider in other case", changes: []string{"model_routings.0.provider", `"UP"`}, problem: `models/m.json:1: model_routings[0].provider: there is no provider "UP"; write one of off, up`},
 	{name: "route to a disabled provider", changes: []string{"model_routings.0.provider", `"off"`}, warning: `models/m.json:1: model_routings[0].provider: provider "off" is disabled; the route is skipped`},
-	{name: "unknown protocol", changes: []string{"model_routings.0.wire_protocol", `"invalid"`}, problem: `models/m.json:1: model_routings[0].wire_protocol: unknown protocol "invalid"; write one of openai, responses, anthropic`},
+	{name: "74 unknown protocol", changes: []string{"model_routings.0.wire_protocol", `"invalid"`}, problem: `models/m.json:1: model_routings[0].wire_protocol: unknown protocol "invalid"; write one of openai, responses, anthropic`},
 	{name: "protocol by another word", changes: []string{"model_routings.0.wire_protocol", `"messages"`}, problem: `models/m.json:1: model_routings[0].wire_protocol: unknown protocol "messages"; did you mean "anthropic"?`},
 	{name: "protocol in other case", changes: []string{"model_routings.0.wire_protocol", `" OpenAI "`}},
 	{name: "protocol without endpoint", changes: []string{"model_routings.0.wire_protocol", `"responses"`}, problem: `models/m.json:1: model_routings[0].wire_protocol: provider "up" has no endpoint for "responses"; add endpoints.responses to providers/up.json, or leave wire_protocol out`},

@@ -47,6 +47,10 @@ type Stream struct {
 // one each, so it is small; a busy stream's events coalesce in it.
 const streamBuffer = 8 << 10
 
+// maxHeldBack is how much of an event is held back until the rest of it has come.
+// The last event of a response repeats all of it; images are longer.
+const maxHeldBack = 256 << 10
+
 var streamBuffers = sync.Pool{New: func() any { b := make([]byte, streamBuffer); return &b }}
 
 var watchers = sync.Pool{New: func() any { return new(translate.Watcher) }}
@@ -193,6 +197,12 @@ func (s *Stream) Next() ([]byte, error) {
 
 // read returns what was left of an unfinished event and what comes next.
 func (s *Stream) read() []byte {
+	if len(s.rest) > len(*s.buffer)/2 {
+		// A long event. The buffer stays as large, since where one was there
+		// may be more.
+		larger := make([]byte, 4*len(s.rest))
+		s.rest, s.buffer = larger[:copy(larger, s.rest)], &larger
+	}
 	buffer := *s.buffer
 	left := copy(buffer, s.rest)
 	n, err := s.body.Read(buffer[left:])
@@ -232,7 +242,7 @@ func (s *Stream) wholeEvents(data []byte) []byte {
 	if _, failed := s.watcher.Failure(); failed && s.settled {
 		unfinished = 0 // what is behind the error has been cut off
 	}
-	if unfinished > len(data) || unfinished > streamBuffer/2 {
+	if unfinished > len(data) || unfinished > maxHeldBack {
 		s.rest = nil
 		return data
 	}
@@ -337,11 +347,14 @@ func (s *Stream) breakage(cause error) *failure {
 	return &failure{class: Broken, err: translate.Error{Message: "the upstream stream was cut short"}}
 }
 
-// last returns what stands behind the last whole event. Where that is the event
-// which says how the stream ends, and it lacks the empty line after it, it gets
-// one: the watcher understood it all the same; clients would not, and learn
-// neither of success nor of failure.
+// last returns what stands behind the last whole event, unless it is a part of
+// one. Where that is the event which says how the stream ends, and it lacks the
+// empty line after it, it gets one: the watcher understood it all the same;
+// clients would not, and learn neither of success nor of failure.
 func (s *Stream) last() ([]byte, error) {
+	if s.watcher.Torn() {
+		return nil, io.EOF
+	}
 	end := append([]byte(nil), s.rest...)
 	if !s.settled {
 		end = s.watcher.AppendEventEnd(end)
@@ -376,7 +389,7 @@ func (s *Stream) Close() {
 	s.body.Close()
 	s.watcher.Tap(nil) // or the answer would be kept with it
 	watchers.Put(s.watcher)
-	if !s.lent {
+	if !s.lent && len(*s.buffer) <= streamBuffer {
 		s.buffers.Put(s.buffer)
 	}
 	s.watcher, s.buffer, s.held, s.rest = nil, nil, nil, nil

@@ -42,7 +42,7 @@ func TestTheMostSpecificTimeoutCounts(t *testing.T) {
 	}
 }
 
-func TestTheMostSpecificCooldownCounts(t *testing.T) {
+func TestTheMostSpecificCooldownCounts58(t *testing.T) {
 	const s = time.Second
 	for _, tc := range []struct {
 		route, entry, model, provider, want time.Duration

@@ -77,11 +77,11 @@ func (t *turn) ask(ctx context.Context, lease *keys.Lease) (*Answer, next) {
 	defer lease.Return()
 	w := t.walk
 	for {
-		visit, pass := t.health.Enter(time.Now(), &t.candidate.breaker, w.lastResort)
+		// A turn that has begun goes on, also if its own failure opened the breaker:
+		// the one further attempt that it has may be what answers.
+		visit, pass := t.health.Enter(time.Now(), &t.candidate.breaker, w.lastResort || t.broken)
 		if !pass {
-			if !t.broken {
-				w.passed = append(w.passed, t.candidate)
-			}
+			w.passed = append(w.passed, t.candidate)
 			w.skip(t.candidate, t.model, SkippedBreaker, nil)
 			return nil, nextRoute
 		}

@@ -129,7 +129,7 @@ func TestOnlyProvidersThatAreCalledNeedTheirVariables(t *testing.T) {
 	}
 }
 
-func TestKeepGoingLeavesBrokenModelsOut(t *testing.T) {
+func TestKeepGoingLeavesBrokenModelsOut71(t *testing.T) {
 	files := configFiles{
 		"models/a.json":      `{"logical_name":`,
 		"models/b.json":      `{"logical_name":"b","model_routings":[{"provider":"nope","model":"x"}],"aliases":["c"]}`,

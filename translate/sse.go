@@ -36,6 +36,7 @@ type eventReader struct {
 	line     []byte // the start of a line, from earlier chunks
 	lineOpen bool   // there is such a start, kept or not
 	cutLine  bool   // the stream was closed within a line
+	torn     bool   // the stream was closed within a line or an event, and that makes no event
 	begun    bool   // the first line is over; it may start with a BOM
 	afterCR  bool   // the last byte was '\r', so a '\n' belongs to it
 
@@ -90,9 +91,9 @@ func (r *eventReader) close() bool {
 			r.field(line)
 		}
 	}
-	unfinished := r.unfinished
+	unfinished, started := r.unfinished, r.cutLine || r.hasData || len(r.name) > 0
 	found := r.finish()
-	r.unfinished = unfinished
+	r.unfinished, r.torn = unfinished, started && !found
 	return found
 }
 

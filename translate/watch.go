@@ -21,7 +21,9 @@ type Watcher struct {
 	protocol Protocol
 	reader   eventReader
 	pattern  pattern
+	closed   bool
 	broken   bool // the stream was closed inside of an event
+	torn     bool // see Torn
 	dropped  bool // the event in which it was closed has not been passed on
 
 	events   int
@@ -102,15 +104,20 @@ func (w *Watcher) checkLength() {
 // line after it is read all the same; one that was cut is not. Closing twice
 // does no harm.
 func (w *Watcher) Close() {
+	if w.closed {
+		return
+	}
+	w.closed = true
 	w.broken = w.broken || w.reader.overlong
 	if !w.reader.close() {
+		w.torn = w.reader.torn
 		return
 	}
 	data := rawjson.Parse(w.reader.data)
 	if isDone(data) || wholeObject(data) {
 		w.event(w.reader.name, data)
 	} else {
-		w.broken = true
+		w.broken, w.torn = true, true
 	}
 }
 
@@ -245,6 +252,11 @@ func (w *Watcher) Usage() (Usage, bool) {
 // Unfinished returns how many bytes have passed since the last event ended. A
 // relay that holds these back never shows its client half an event.
 func (w *Watcher) Unfinished() int { return w.reader.unfinished }
+
+// Torn reports, after Close, that the stream was cut inside of an event, so that
+// the bytes of Unfinished say nothing. A relay that held them back had better not
+// pass them on.
+func (w *Watcher) Torn() bool { return w.torn }
 
 // DropUnfinished tells w that the bytes of Unfinished have been held back and
 // will not be passed on, so that nothing has to be ended before an error.

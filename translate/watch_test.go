@@ -425,3 +425,34 @@ func TestSurplusIsWhatFollowsTheErrorOfAStream(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEventThatWasCutIsTorn(t *testing.T) {
+	const whole = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"
+	for rest, want := range map[string]bool{
+		"":                           false,
+		"\n":                         false,
+		": a comment\n":              false,
+		"data: [DONE]":               false,
+		"data: [DONE]\n":             false,
+		"data: {\"choices\":[]}\n":   false,
+		"d":                          true,
+		"data":                       true,
+		"data:":                      true,
+		"data: ":                     true,
+		"data: [DON":                 true,
+		"data: {\"choices\":[":       true,
+		"data: {\"choices\":[\n":     true,
+		"event: ping\n":              true,
+		"event: ping\nda":            true,
+		"data: {\"choices\":[]}\n\n": false,
+	} {
+		var w Watcher
+		w.Reset(Chat)
+		w.Write([]byte(whole + rest))
+		w.Close()
+		w.Close()
+		if w.Torn() != want {
+			t.Errorf("Torn() after %q = %v, want %v", rest, w.Torn(), want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/crossing"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/rawjson"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate/strictjson"
 )
 
@@ -117,6 +118,38 @@ func FuzzAnswer(f *testing.F) {
 		out := whole(p, body).bytes
 		if err := translate.CheckAnswer(p.to, translate.Generate, out); err != nil {
 			t.Fatalf("%s: %v\n%s\nbecame\n%s", p, err, body, out)
+		}
+	})
+}
+
+// FuzzReplay tells arbitrary answers as streams. The data of each event is JSON, the
+// stream ends well where the answer is good, and another protocol's clients can be
+// told it.
+func FuzzReplay(f *testing.F) {
+	for i, p := range pairs() {
+		f.Add(uint8(i), ownAnswer(p.from))
+	}
+	f.Fuzz(func(t *testing.T, way uint8, body []byte) {
+		p := pairs()[int(way)%6]
+		if translate.CheckAnswer(p.from, translate.Generate, body) != nil || translate.CheckFinished(p.from, body) != nil {
+			return
+		}
+		stream := translate.AppendReplay(nil, p.from, body)
+		for _, event := range bytes.Split(bytes.TrimSuffix(stream, []byte("\n\n")), []byte("\n\n")) {
+			_, data, ok := bytes.Cut(event, []byte("data: "))
+			if !ok || string(data) != "[DONE]" && !rawjson.Valid(data) {
+				t.Fatalf("%s: an event is %s\n%s\nbecame\n%s", apiName(p.from), event, body, stream)
+			}
+		}
+		var w translate.Watcher
+		w.Reset(p.from)
+		w.Write(stream)
+		w.Close()
+		if e, failed := w.Failure(); failed || !w.Ended() {
+			t.Fatalf("%s: its stream failed: %v %v\n%s\nbecame\n%s", apiName(p.from), failed, e.Message, body, stream)
+		}
+		if got := relay(asking(p, true), stream); w.Complete() && !got.whole {
+			t.Fatalf("%s: its stream is not whole\n%s\nbecame\n%s", p, body, got.bytes)
 		}
 	})
 }
