@@ -99,8 +99,8 @@ func prepareTrials(t *testing.T, cases []badUpstream) *trialGround {
 		if c.Layer == "sse" && string(c.Expected.Fallback) == "false" && c.Delivery.Then == "" {
 			// Only what has been shown binds: an error that comes along with the
 			// first content could still be mended.
-			c.Delivery.SplitAt, c.Delivery.PauseMS = []int{strings.Index(c.bytes, "error")}, 50
-			c.Delivery.SplitAt[0] = strings.LastIndex(c.bytes[:c.Delivery.SplitAt[0]], "\n\n") + 2
+			before := strings.LastIndex(c.bytes[:strings.Index(c.bytes, "error")], "\n\n") + 2
+			c.Delivery.SplitAt, c.Delivery.PauseMS = []int{before}, 50
 		}
 		for _, tr := range trialsOf(c) {
 			ground.trials[c.ID] = append(ground.trials[c.ID], tr)
