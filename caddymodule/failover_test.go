@@ -25,6 +25,7 @@ func twoProviders(t *testing.T, first, second http.Handler) (*gateway, *upstream
 	return g, a, b
 }
 
+// RELIABILITY B2: 200 + error body / HTML / empty / null / truncated JSON.
 func TestEveryFaultBeforeContentIsMendedByTheNextRoute(t *testing.T) {
 	abort := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	for _, tc := range []struct {
@@ -44,6 +45,7 @@ func TestEveryFaultBeforeContentIsMendedByTheNextRoute(t *testing.T) {
 		{name: "200 with an error", fault: answers(200, `{"error":{"message":"upstream trouble","code":500}}`), first: 1},
 		{name: "200 with HTML", fault: answers(200, "<html>hello</html>"), first: 1},
 		{name: "200 empty", fault: answers(200, ""), first: 1},
+		{name: "200 null", fault: answers(200, "null"), first: 1},
 		{name: "200 truncated", fault: answers(200, chatAnswer[:60]), first: 1},
 		{name: "200 without choices", fault: answers(200, `{"id":"x","object":"chat.completion","choices":[]}`), first: 1},
 		// A single key is asked twice when the connection breaks.

@@ -208,11 +208,20 @@ func (s *Stream) read() []byte {
 	n, err := s.body.Read(buffer[left:])
 	s.seen += n
 	s.watcher.Write(buffer[left : left+n])
-	if err != nil {
+	_, failed := s.watcher.Failure()
+	switch {
+	case err != nil:
 		s.readErr = err
 		s.end()
-	} else {
+	case s.crossing == nil && (failed || s.fault() != nil):
+		s.end()
+	default:
 		s.rearm()
+	}
+	if failed {
+		// What follows an error, such as the sign of a good end, must not make
+		// a client forget it.
+		n -= s.watcher.Surplus()
 	}
 	return buffer[:left+n]
 }
@@ -230,6 +239,9 @@ func (s *Stream) end() {
 // client none of it. An event that is too long for that passes as it comes.
 func (s *Stream) wholeEvents(data []byte) []byte {
 	unfinished := s.watcher.Unfinished()
+	if _, failed := s.watcher.Failure(); failed && s.settled {
+		unfinished = 0 // what is behind the error has been cut off
+	}
 	if unfinished > len(data) || unfinished > maxHeldBack {
 		s.rest = nil
 		return data
@@ -279,7 +291,7 @@ func (s *Stream) finish() ([]byte, error) {
 	cause := context.Cause(s.ctx)
 	if e := s.fault(); e != nil {
 		s.failure = &failure{class: Broken, err: *e}
-		return s.failCrossed()
+		return s.fail()
 	}
 	if s.watcher.Complete() {
 		if s.crossing != nil {
@@ -300,6 +312,11 @@ func (s *Stream) finish() ([]byte, error) {
 	if s.failure.class == ClientGone {
 		return nil, cause
 	}
+	return s.fail()
+}
+
+// fail ends the stream with the error of the client's protocol.
+func (s *Stream) fail() ([]byte, error) {
 	if s.crossing != nil {
 		return s.failCrossed()
 	}

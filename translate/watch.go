@@ -37,6 +37,7 @@ type Watcher struct {
 
 	failed  bool
 	failure Error
+	surplus int // bytes of the last chunk behind the event that failed the stream
 
 	usage      Usage // Chat and Responses
 	usageKnown bool
@@ -76,9 +77,17 @@ func (w *Watcher) Tap(t Tap) { w.tap = t }
 // Write shows w the next bytes of the stream. It keeps no reference to chunk.
 func (w *Watcher) Write(chunk []byte) {
 	w.reader.feed(chunk)
+	w.surplus = 0
+	if w.failed {
+		w.surplus = len(chunk)
+	}
 	for w.reader.next() {
+		failed := w.failed
 		w.checkLength()
 		w.event(w.reader.name, rawjson.Parse(w.reader.data))
+		if w.failed && !failed {
+			w.surplus = len(chunk) - w.reader.at
+		}
 	}
 	w.checkLength()
 }
@@ -226,6 +235,11 @@ func (w *Watcher) Complete() bool {
 // Failure returns the first error that the stream told of itself; its Status
 // is never 0. That a stream was merely cut is not a failure, see Complete.
 func (w *Watcher) Failure() (Error, bool) { return w.failure, w.failed }
+
+// Surplus returns how many bytes of what was written last stand behind the event
+// that failed the stream. A relay that ends its stream with the error leaves them
+// out.
+func (w *Watcher) Surplus() int { return w.surplus }
 
 // Usage returns the last usage that the stream reported.
 func (w *Watcher) Usage() (Usage, bool) {

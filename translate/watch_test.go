@@ -406,6 +406,26 @@ func TestATappedStreamFailsWhereAnEventIsTooLong(t *testing.T) {
 	}
 }
 
+func TestSurplusIsWhatFollowsTheErrorOfAStream(t *testing.T) {
+	const before = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
+	const failure = "data: {\"error\":{\"message\":\"boom\"}}\n\n"
+	for _, behind := range []string{"", "data: [DONE]\n\n", "data: [DO", "data: {\"error\":{\"message\":\"again\"}}\n\n"} {
+		stream := before + failure + behind
+		for cut := range len(stream) + 1 {
+			var w Watcher
+			w.Reset(Chat)
+			passed := 0
+			for _, chunk := range []string{stream[:cut], stream[cut:]} {
+				w.Write([]byte(chunk))
+				passed += len(chunk) - w.Surplus()
+			}
+			if passed != len(before+failure) {
+				t.Errorf("%q cut at %d: %d bytes are no surplus, want %d", stream, cut, passed, len(before+failure))
+			}
+		}
+	}
+}
+
 func TestAnEventThatWasCutIsTorn(t *testing.T) {
 	const whole = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"
 	for rest, want := range map[string]bool{
