@@ -114,12 +114,15 @@ func (t *turn) visit(ctx context.Context, lease *keys.Lease, visit keys.Visit) (
 // of this health. Those that are not known to be well share the retry budget, so
 // that an outage does not get more requests than there are.
 func (w *walk) mayRetry(health *keys.Health) bool {
-	free := !w.hedging && (len(w.attempts) == 0 || health.Well())
-	if free || w.router.retries.Take(time.Now()) {
-		w.hedging = false
+	return len(w.attempts) == 0 || health.Well() || w.router.spendRetry()
+}
+
+// spendRetry takes one retry from the budget. It is false when none is left.
+func (r *Router) spendRetry() bool {
+	if r.retries.Take(time.Now()) {
 		return true
 	}
-	w.router.notify(Notice{Kind: RetryRefused})
+	r.notify(Notice{Kind: RetryRefused})
 	return false
 }
 
@@ -176,6 +179,7 @@ func (t *turn) attempt(ctx context.Context, lease *keys.Lease, visit *keys.Visit
 	record.Cooled = t.failed(f, verdict, lease, visit, now)
 	w.attempts = append(w.attempts, record)
 	w.hear(f)
+	w.mistaken = verdict.next == stopHere && f.class.ofRequest() && (f.class != InvalidRequest || t.sent.asked == nil)
 	if verdict.pause > 0 && (now.Add(verdict.pause).After(w.ends) || !pause(ctx, verdict.pause)) {
 		return nil, stopHere
 	}
