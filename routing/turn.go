@@ -31,7 +31,8 @@ type turn struct {
 	tried      keys.Tried
 	cycle      int
 	repeats    int      // of a status in retry_on_status
-	broken     bool     // an attempt of this turn met a broken upstream
+	begun      bool     // an attempt of this turn has been made
+	broken     bool     // one met a broken upstream
 	sent       *Request // what the candidate is asked: one of the two below or the client's
 	repaired   *Request // the client's, with tool results that it lacked
 	translated *Request // in the candidate's protocol
@@ -77,9 +78,9 @@ func (t *turn) ask(ctx context.Context, lease *keys.Lease) (*Answer, next) {
 	defer lease.Return()
 	w := t.walk
 	for {
-		// A turn that has begun goes on, also if its own failure opened the breaker:
-		// the one further attempt that it has may be what answers.
-		visit, pass := t.health.Enter(time.Now(), &t.candidate.breaker, w.lastResort || t.broken)
+		// A turn that has begun goes on, also if its own failures opened the breaker:
+		// the further attempts that it has may be what answers.
+		visit, pass := t.health.Enter(time.Now(), &t.candidate.breaker, w.lastResort || t.begun)
 		if !pass {
 			w.passed = append(w.passed, t.candidate)
 			w.skip(t.candidate, t.model, SkippedBreaker, nil)
@@ -104,9 +105,16 @@ func (t *turn) visit(ctx context.Context, lease *keys.Lease, visit keys.Visit) (
 		t.walk.skip(t.candidate, t.model, SkippedRequest, f)
 		return nil, nextRoute
 	}
-	if !t.walk.mayRetry(t.health) || int(t.walk.made.Add(1)) > t.walk.router.maxAttempts {
+	if !t.walk.mayRetry(t.health) {
+		if !t.begun {
+			t.walk.skip(t.candidate, t.model, SkippedBudget, nil)
+		}
+		return nil, nextRoute // one that is well costs nothing
+	}
+	if int(t.walk.made.Add(1)) > t.walk.router.maxAttempts {
 		return nil, stopHere
 	}
+	t.begun = true
 	return t.attempt(ctx, lease, &visit)
 }
 

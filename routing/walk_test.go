@@ -95,7 +95,6 @@ func (p toProvider) RoundTrip(r *http.Request) (*http.Response, error) {
 type bench struct {
 	*Router
 	*network
-	notices chan Notice
 }
 
 // newBench makes a router of model files and of the providers in replies, each of
@@ -120,7 +119,7 @@ func newBench(t *testing.T, models map[string]string, providers map[string]strin
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	b := &bench{network: &network{replies: replies}, notices: make(chan Notice, 100)}
+	b := &bench{network: &network{replies: replies}}
 	options := Options{
 		Catalog: c, Keys: keys.NewState(), Environ: environ,
 		Transport:   func(p *Provider, _ time.Duration) (http.RoundTripper, error) { return toProvider{b.network, p.ID}, nil },
@@ -128,7 +127,6 @@ func newBench(t *testing.T, models map[string]string, providers map[string]strin
 		Cooldown:    5 * time.Minute,
 		MaxAttempts: 8,
 		Breaker:     keys.Breaker{Failures: 2, Open: 10 * time.Second, MaxOpen: time.Minute},
-		Notify:      func(n Notice) { b.notices <- n },
 	}
 	if change != nil {
 		change(&options)
