@@ -68,3 +68,41 @@ func TestATurnThatHasBegunGoesOnWhenItsOwnFailuresOpenTheBreaker(t *testing.T) {
 		b.settled(t)
 	})
 }
+
+func TestAKeyIsNotChargedForARequestThatWasNotSent(t *testing.T) {
+	const limited = `{"name":"a","enabled":true,"endpoints":{"base_url":"http://127.0.0.1:1/v1","completions":"/chat"},"authentication":{"type":"bearer"},
+		"rate_limiting":{"enabled":true,"requests_per_minute":5},"request_config":{"required_parameters":["seed"]}}`
+	for _, tc := range []struct {
+		name   string
+		change string
+		body   func(*Request)
+	}{
+		{"because the breaker is open", "", nil},
+		{"because something is missing", `["seed"]`, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				models := modelOf("", "a", "b")
+				models["n"] = `{"logical_name":"n","model_routings":[{"provider":"a","model":"other"}]}`
+				provider := with(t, limited, "request_config.required_parameters", tc.change)
+				b := newBench(t, models, map[string]string{"a": provider}, nil, map[string][]reply{
+					"a": {failing, failing, quick}, "b": {quick},
+				}, nil)
+				if tc.change == "" {
+					b.ask(t, nil) // with 2 failures the breaker opens
+					b.ask(t, nil)
+				}
+				for range 10 {
+					if from, failure := b.ask(t, nil); from != "b" {
+						t.Fatalf("answer from %q, %+v; want b", from, failure)
+					}
+				}
+				for _, key := range b.Report(time.Now())[0].Keys {
+					if len(key.Cooling) != 0 {
+						t.Errorf("key of a: cooling = %+v, want none", key.Cooling)
+					}
+				}
+			})
+		})
+	}
+}

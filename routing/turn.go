@@ -73,10 +73,17 @@ func (t *turn) release(q **Request) {
 
 // ask asks with one key, more than once where the verdict is to do so.
 func (t *turn) ask(ctx context.Context, lease *keys.Lease) (*Answer, next) {
-	// Gives back what an attempt that came to no verdict held, also if it
-	// panicked; otherwise these do nothing.
-	defer lease.Return()
 	w := t.walk
+	made := len(w.attempts)
+	// Gives back what came to no verdict, also if it panicked; otherwise this
+	// does nothing.
+	defer func() {
+		if len(w.attempts) == made {
+			lease.Cancel()
+		} else {
+			lease.Return()
+		}
+	}()
 	for {
 		// A turn that has begun goes on, also if its own failures opened the breaker:
 		// the further attempts that it has may be what answers.
