@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
 func TestARetryThatTheBudgetRefusesIsMadeAtARouteThatIsWell(t *testing.T) {
@@ -105,4 +106,24 @@ func TestAKeyIsNotChargedForARequestThatWasNotSent(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestCountingTokensSaysNothingAboutAnswers(t *testing.T) {
+	const messages = `{"name":"a","enabled":true,"endpoints":{"base_url":"http://127.0.0.1:1/v1","messages":"/messages","count_tokens":"/count","compatible_format":"anthropic"},"authentication":{"type":"bearer"}}`
+	const body = `{"input_tokens":3}`
+	inBubble(t, func(t *testing.T) {
+		b := newBench(t, modelOf("", "a"), map[string]string{"a": messages}, nil, map[string][]reply{"a": {failing}}, nil)
+		count := func(q *Request) { q.Protocol, q.Operation = translate.Messages, translate.CountTokens }
+		generate := func(q *Request) { q.Protocol = translate.Messages }
+		b.ask(t, generate)
+		b.answers("a", reply{status: 200, body: body})
+		if from, failure := b.ask(t, count); from != "a" {
+			t.Fatalf("answer from %q, %+v; want a", from, failure)
+		}
+		health := b.Report(time.Now())[0].Models[0]
+		if health.Failures != 1 || health.LatencyMS != 0 {
+			t.Errorf("health = %+v, want the failure still counted and no latency", health)
+		}
+		b.settled(t)
+	})
 }

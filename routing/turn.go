@@ -201,9 +201,14 @@ func (t *turn) attempt(ctx context.Context, lease *keys.Lease, visit *keys.Visit
 	return nil, verdict.next
 }
 
-// succeeded tells the key and the provider's health of an answer.
+// succeeded tells the key and the provider's health of an answer. A count of tokens
+// is none: providers limit and serve counting apart from answering, so it disproves
+// nothing, and how fast it came says nothing about the model.
 func (t *turn) succeeded(lease *keys.Lease, visit *keys.Visit, now time.Time) {
 	r, c := t.walk.router, t.candidate
+	if t.walk.request.Operation == translate.CountTokens {
+		return
+	}
 	if lease.Succeed(now) {
 		r.notify(Notice{Kind: KeyRecovered, Provider: c.route.Provider.ID, Model: t.model, KeyID: lease.Key.ID})
 	}
