@@ -16,12 +16,12 @@ type walk struct {
 	ends         time.Time
 	conversation conversation
 
-	mu    sync.Mutex // guards queue and at, which a hedge may split
-	queue []*Candidate
-	at    int // the next in the queue
+	mu       sync.Mutex // guards what a hedge may split
+	queue    []*Candidate
+	at       int   // the next in the queue
+	fellBack Class // why larger or more lenient models have been queued
 
 	made       *atomic.Int32 // upstream calls, of the hedge too
-	hedging    bool          // this is the hedge, and has not asked anybody yet
 	attempts   []Attempt
 	since      int          // the first attempt since the request last waited
 	turn       turn         // of the candidate that is being asked
@@ -30,7 +30,7 @@ type walk struct {
 	refused    bool         // the retry budget was used up
 
 	told     *failure // the failure that the client hears of, should none answer
-	fellBack Class    // why larger or more lenient models have been queued
+	mistaken bool     // what the client wrote is what was refused
 	skipped  []Skip   // candidates that were passed over, and why
 	rests    rest     // of the first key that will be back
 

@@ -34,13 +34,10 @@ type Failure struct {
 // provider or because it names no model: another upstream or an estimate would
 // not help.
 func (f *Failure) OfRequest() bool {
-	switch f.Class {
-	case InvalidRequest, ContextTooLong, ContentPolicy:
-		return len(f.Attempts) > 0
-	case ModelUnknown:
+	if f.Class == ModelUnknown {
 		return len(f.Attempts) == 0
 	}
-	return false
+	return f.Class.ofRequest() && len(f.Attempts) > 0
 }
 
 // failure is what the client is told when nothing answered.

@@ -153,9 +153,11 @@ func (w *walk) fallBack(why Class, models *sequence) next {
 	case w.fellBack != "" || len(models.candidates) == 0:
 		return stopHere
 	}
-	w.fellBack = why
 	// Only those: the routes left of this model would say the same.
-	w.enqueue(models.order(nil, w.conversation, w.request, time.Now()))
+	queue := models.order(nil, w.conversation, w.request, time.Now())
+	w.mu.Lock()
+	w.fellBack, w.queue, w.at = why, queue, 0
+	w.mu.Unlock()
 	w.passed = nil
 	return nextRoute
 }
