@@ -226,3 +226,17 @@ func TestADeadKeyNeverShowsAndTheClientIsNotBlamed(t *testing.T) {
 		t.Errorf("upstream calls = %d, want 1: a dead key rests for every model and protocol", n)
 	}
 }
+
+// One client's large request must not take the keys from all others.
+func TestARequestThatNoLimitCanHoldRestsNoKey(t *testing.T) {
+	tooLarge := answers(429, `{"error":{"message":"Request too large for up in organization org-1 on tokens per min (TPM): Limit 30000, Requested 40000. The input or output tokens must be reduced in order to run successfully.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}`)
+	g, a, b := twoProviders(t, tooLarge, answers(200, chatAnswer))
+	for range 3 {
+		if got := g.post(chatPath, chatRequest).want(t, 200); got.header.Get("Llm-Proxy-Provider") != "b" {
+			t.Errorf("answered by %s, want b", got.header.Get("Llm-Proxy-Provider"))
+		}
+	}
+	if len(a.all()) != 3 || len(b.all()) != 3 {
+		t.Errorf("calls = %d and %d, want 3 and 3", len(a.all()), len(b.all()))
+	}
+}

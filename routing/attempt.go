@@ -114,6 +114,13 @@ func (f *failure) message() string {
 	return cmp.Or(f.err.Message, fmt.Sprintf("the provider answered with status %d", f.status))
 }
 
+// exceedsLimit reports whether the request alone is larger than the limit that it
+// met, by the words of OpenAI and Groq ("Request too large for gpt-4o ... on tokens
+// per min (TPM): Limit 30000, Requested 40000").
+func (f *failure) exceedsLimit() bool {
+	return f.class == RateLimited && strings.Contains(strings.ToLower(f.err.Message), "request too large")
+}
+
 // standsFor is the status that counts: the answer's, or the one that an error
 // inside of a good answer speaks of.
 func (f *failure) standsFor() int {

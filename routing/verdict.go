@@ -53,6 +53,11 @@ func (t *turn) judge(f *failure) verdict {
 	case KeyDead:
 		return verdict{next: nextKey, scope: keys.ScopeKey, rest: t.keyRest(), why: keys.ReasonDead}
 	case RateLimited:
+		if f.exceedsLimit() {
+			// Nor would it fit tomorrow: other routes may have a larger limit,
+			// and smaller requests can use the key.
+			return verdict{next: nextRoute}
+		}
 		return verdict{next: nextKey, scope: keys.ScopeKeyModel, rest: t.modelRest(f), why: keys.ReasonRateLimited}
 	case ModelUnknown:
 		return verdict{next: nextRoute}
