@@ -70,7 +70,7 @@ func (b *badInput) nested(t *testing.T, up string) string {
 
 // At start and on reload alike: a bad file is named in one line that tells no
 // secret, and what served before goes on serving.
-func TestBadConfigurationIsRefusedAndTheOldOneServes(t *testing.T) {
+func TestB5BadConfigurationIsRefusedAndTheOldOneServes(t *testing.T) {
 	counts := map[string]int{}
 	for _, b := range badInputs(t, "config") {
 		t.Run(b.ID+" "+strings.ReplaceAll(b.Name, "/", "-"), func(t *testing.T) {
@@ -276,7 +276,7 @@ func (b *badInput) tryCaddyfile(t *testing.T) {
 	g.do(request{method: "GET", path: "/v1/models", key: "-", header: map[string]string{"Authorization": "Bearer"}}).want(t, 401)
 }
 
-func TestCaddyDoesNotStartWithABadFile(t *testing.T) {
+func TestB5CaddyDoesNotStartWithABadFile(t *testing.T) {
 	dir := t.TempDir()
 	g := &gateway{t: t, dir: dir}
 	g.write("providers", "p", provider("p", "http://127.0.0.1:1", `"timeout": 5,`))

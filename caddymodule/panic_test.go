@@ -33,6 +33,12 @@ func (*faultyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.Header.Get("Session-Id") {
 	case "panics":
 		panic("the secret of " + r.Header.Get("Authorization"))
+	case "panics beside": // the second provider, while the first is silent
+		if r.URL.Port() == "2" {
+			panic("the secret of " + r.Header.Get("Authorization"))
+		}
+		<-r.Context().Done()
+		return nil, r.Context().Err()
 	case "panics later":
 		return &http.Response{StatusCode: 200, Header: make(http.Header), Body: new(faultyBody)}, nil
 	}
@@ -51,7 +57,7 @@ func (b *faultyBody) Read(p []byte) (int, error) {
 
 func (*faultyBody) Close() error { return nil }
 
-func TestAPanicTakesItsOwnRequestOnly(t *testing.T) {
+func TestB5APanicTakesItsOwnRequestOnly(t *testing.T) {
 	t.Setenv("P_API_KEY", "upstream-secret")
 	log := filepath.Join(t.TempDir(), "log")
 	g := start(t, setup{

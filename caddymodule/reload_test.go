@@ -32,7 +32,7 @@ func pooled() (states, connections int) {
 	return states, connections
 }
 
-func TestReloadsCutNoStreamAndRefuseNoRequest(t *testing.T) {
+func TestB5ReloadsCutNoStreamAndRefuseNoRequest(t *testing.T) {
 	const streams, reloads = 50, 200
 	pace := newBeats()
 	up := serve(t, paced(pace, reloads))
@@ -274,7 +274,7 @@ func TestARejectedReloadKeepsTheOldModels(t *testing.T) {
 	}
 }
 
-func TestCooldownsSurviveAReload(t *testing.T) {
+func TestB5CooldownsSurviveAReload(t *testing.T) {
 	up := serve(t, oneKeyIsLimited(t))
 	g := start(t, setup{
 		providers: map[string]string{"p": provider("p", up.url, "")},

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-func TestRestsSurviveARestart(t *testing.T) {
+func TestB5RestsSurviveARestart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys.json")
 	g, up := oneKey(t, answers(429, rateLimited, "Retry-After", "60"), "state file "+file)
 	g.post(chatPath, chatRequest).want(t, 429)

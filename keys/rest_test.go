@@ -227,7 +227,7 @@ func TestCooldownLastsAsLongAsToldToTheNanosecond62(t *testing.T) {
 	}
 }
 
-func TestTheLongestDeadlineWins(t *testing.T) {
+func TestB4TheLongestDeadlineWins(t *testing.T) {
 	for _, scope := range []Scope{ScopeKeyModel, ScopeKey, ScopeProvider} {
 		p, keys := newPool(1)
 		cool := func(after, d time.Duration, why Reason) { cool(p, keys[0], scope, "a", at(after), d, why) }
@@ -265,7 +265,7 @@ func TestSuccessClearsWhatItDisproves(t *testing.T) {
 	}
 }
 
-func TestLateSuccessDoesNotClearAYoungerFailure(t *testing.T) {
+func TestB4LateSuccessDoesNotClearAYoungerFailure(t *testing.T) {
 	for _, scope := range []Scope{ScopeKeyModel, ScopeKey, ScopeProvider} {
 		p, keys := newPool(1)
 		cool(p, keys[0], scope, "a", t0, 60*time.Second, ReasonRateLimited)
@@ -388,7 +388,7 @@ func TestKeyThatRestsForTooManyModelsRestsAsAWhole(t *testing.T) {
 	}
 }
 
-func TestJumpsOfTheWallClockDoNotMatter(t *testing.T) {
+func TestB4JumpsOfTheWallClockDoNotMatter(t *testing.T) {
 	now := time.Now()
 	p := NewState().Pool("p", newKeys("p", 1), Limits{RequestsPerMinute: 1})
 	p.Pick(now, "a", nil, "")
