@@ -168,3 +168,25 @@ func TestRetryAfterIsWhenTheFirstKeyIsBack(t *testing.T) {
 		})
 	}
 }
+
+func TestKeysOfARouteAreReportedAndReset(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		models := map[string]string{"m": `{"logical_name":"m","model_routings":[{"provider":"a","model":"up","api_key_env":["MINE"]}]}`}
+		b := newBench(t, models, nil, nil, map[string][]reply{"a": {{status: 401, body: `{}`}}}, func(o *Options) { o.Environ = append(o.Environ, "MINE=own-secret") })
+		b.ask(t, nil)
+		var cooling int
+		for _, key := range b.Report(time.Now())[0].Keys {
+			cooling += len(key.Cooling)
+		}
+		if cooling != 1 {
+			t.Errorf("keys that are reported to rest = %d, want 1: the route's own", cooling)
+		}
+		if n := b.ResetKeys("a", ""); n != 2 {
+			t.Errorf("ResetKeys = %d, want 2", n)
+		}
+		b.answers("a", quick)
+		if from, failure := b.ask(t, nil); from != "a" {
+			t.Errorf("answer from %q, %+v; want a, whose key was reset", from, failure)
+		}
+	})
+}

@@ -95,14 +95,29 @@ type plan struct {
 // ProviderStatus is what health reports tell about a provider.
 type ProviderStatus struct {
 	Provider *Provider
-	// Pool holds its keys.
-	Pool *keys.Pool
+
+	// Those of its keys: its own first, then those of routes with keys of their
+	// own (api_key_env), which may be among them.
+	pools []*keys.Pool
+}
+
+// keys tells about all keys of the provider, each once.
+func (s ProviderStatus) keys(now time.Time) []keys.KeyStatus {
+	all := s.pools[0].Status(now)
+	for _, pool := range s.pools[1:] {
+		for _, key := range pool.Status(now) {
+			if !slices.ContainsFunc(all, func(k keys.KeyStatus) bool { return k.ID == key.ID }) {
+				all = append(all, key)
+			}
+		}
+	}
+	return all
 }
 
 // KeysAvailable is how many of the provider's keys do not rest as a whole.
 func (s ProviderStatus) KeysAvailable(now time.Time) int {
 	available := 0
-	for _, key := range s.Pool.Status(now) {
+	for _, key := range s.keys(now) {
 		if !slices.ContainsFunc(key.Cooling, func(c keys.Cooling) bool { return !c.HalfOpen && c.Scope != keys.ScopeKeyModel }) {
 			available++
 		}
@@ -130,9 +145,9 @@ func New(o Options) (*Router, []Problem, error) {
 	if r.notify == nil {
 		r.notify = func(Notice) {}
 	}
-	b := builder{options: o, router: r, routes: make(map[*Route]*Candidate), pools: make(map[*Provider]*keys.Pool)}
+	b := builder{options: o, router: r, routes: make(map[*Route]*Candidate), pools: make(map[*Provider]*keys.Pool), allPools: make(map[*Provider][]*keys.Pool)}
 	for _, p := range o.Catalog.Providers() {
-		r.providers = append(r.providers, ProviderStatus{Provider: p, Pool: b.poolOf(p)})
+		b.poolOf(p)
 	}
 	for _, m := range o.Catalog.Models() {
 		planned, err := b.plan(m)
@@ -141,6 +156,9 @@ func New(o Options) (*Router, []Problem, error) {
 			return nil, b.problems, err
 		}
 		r.plans[m] = planned
+	}
+	for _, p := range o.Catalog.Providers() {
+		r.providers = append(r.providers, ProviderStatus{p, b.allPools[p]})
 	}
 	return r, b.problems, nil
 }
@@ -170,7 +188,7 @@ func (r *Router) ReadyProviders() (withKeys, keyless []string) {
 		case !p.Enabled || p.Unusable != "":
 		case p.Keyless():
 			keyless = append(keyless, p.ID)
-		case status.Pool.Len() > 0:
+		case slices.ContainsFunc(status.pools, func(p *keys.Pool) bool { return p.Len() > 0 }):
 			withKeys = append(withKeys, p.ID)
 		}
 	}
@@ -182,7 +200,8 @@ type builder struct {
 	options  Options
 	router   *Router
 	routes   map[*Route]*Candidate
-	pools    map[*Provider]*keys.Pool
+	pools    map[*Provider]*keys.Pool   // without those of routes
+	allPools map[*Provider][]*keys.Pool // with them
 	problems []Problem
 }
 
@@ -306,6 +325,7 @@ func (b *builder) newPool(p *Provider, patterns []string) *keys.Pool {
 	}
 	pool := b.options.Keys.Pool(p.ID, found, limits)
 	b.router.pools = append(b.router.pools, pool)
+	b.allPools[p] = append(b.allPools[p], pool)
 	return pool
 }
 

@@ -23,8 +23,8 @@ func (r *Router) Report(now time.Time) []ProviderReport {
 	for _, status := range r.providers {
 		reports = append(reports, ProviderReport{
 			Provider: status.Provider.ID,
-			Keys:     status.Pool.Status(now),
-			Models:   status.Pool.ModelStatus(now),
+			Keys:     status.keys(now),
+			Models:   status.pools[0].ModelStatus(now), // all pools share them
 		})
 	}
 	return reports
@@ -162,8 +162,16 @@ func unusable(m *Model) []CandidateReport {
 func (r *Router) ResetKeys(provider, keyID string) int {
 	count := 0
 	for _, status := range r.providers {
-		if provider == "" || provider == status.Provider.ID {
-			count += status.Pool.Reset(keyID)
+		if provider != "" && provider != status.Provider.ID {
+			continue
+		}
+		for _, pool := range status.pools {
+			pool.Reset(keyID)
+		}
+		for _, key := range status.keys(time.Now()) {
+			if keyID == "" || keyID == key.ID {
+				count++
+			}
 		}
 	}
 	return count
