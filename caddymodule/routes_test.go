@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 )
@@ -46,31 +45,5 @@ func TestADroppedModelFileIsServedAfterAReload79(t *testing.T) {
 	g.post(chatPath, asking(chatRequest, "new")).want(t, 200)
 	if list := g.do(request{method: "GET", path: "/v1/models"}).want(t, 200); !strings.Contains(list.body, `"id":"new"`) {
 		t.Errorf("models are %s", list.body)
-	}
-}
-
-func TestKeysThatARouteHasOfItsOwnAreTold(t *testing.T) {
-	up := serve(t, answers(429, rateLimited, "Retry-After", "60"))
-	t.Setenv("P_API_KEY", "general")
-	t.Setenv("SPECIAL_KEY", "special")
-	g := start(t, setup{
-		providers: map[string]string{"p": provider("p", up.url, "")},
-		models:    map[string]string{"m": `{"logical_name": "m", "model_routings": [{"provider": "p", "model": "up", "api_key_env": ["SPECIAL_KEY"]}]}`},
-	})
-	g.post(chatPath, chatRequest).want(t, 429)
-	keys := admin(t, http.MethodGet, "/llm_proxy/keys?provider=p", "").want(t, 200)
-	for i, want := range []struct {
-		source  string
-		cooling int
-	}{{"P_API_KEY", 0}, {"SPECIAL_KEY", 1}} {
-		source := keys.get(t, "providers", 0, "keys", i, "source")
-		cooling := keys.get(t, "providers", 0, "keys", i, "cooling").([]any)
-		if source != want.source || len(cooling) != want.cooling {
-			t.Errorf("key %d: source %v with %d rests, want %+v", i, source, len(cooling), want)
-		}
-	}
-	admin(t, http.MethodPost, "/llm_proxy/keys/reset?provider=p", "").want(t, 200)
-	if cooling := admin(t, http.MethodGet, "/llm_proxy/keys", "").get(t, "providers", 0, "keys", 1, "cooling").([]any); len(cooling) != 0 {
-		t.Errorf("after the reset the route's key rests: %v", cooling)
 	}
 }

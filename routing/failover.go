@@ -164,6 +164,7 @@ func (w *walk) try(ctx context.Context, c *Candidate, last bool) (answer *Answer
 		answer, next := t.ask(ctx, &lease, now)
 		switch next {
 		case nextRoute:
+			w.note(c, model) // a rule may have put all of them to rest
 			return nil, false
 		case stopHere:
 			return answer, answer == nil

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +126,65 @@ func TestCountingTokensSaysNothingAboutAnswers(t *testing.T) {
 			t.Errorf("health = %+v, want the failure still counted and no latency", health)
 		}
 		b.settled(t)
+	})
+}
+
+func TestRetryAfterIsWhenTheFirstKeyIsBack(t *testing.T) {
+	rule := func(status, rule string) string {
+		return `{"name":"a","enabled":true,"endpoints":{"base_url":"http://127.0.0.1:1/v1","completions":"/chat"},"authentication":{"type":"bearer"},
+		"error_handling":{"` + status + `":` + rule + `}}`
+	}
+	limitedFor := func(seconds string) reply {
+		return reply{0, 429, limitedAnswer, http.Header{"Retry-After": {seconds}}}
+	}
+	for _, tc := range []struct {
+		name     string
+		provider string
+		keys     int
+		replies  map[string][]reply
+		class    Class
+		want     time.Duration
+	}{
+		{"of two", "", 2, map[string][]reply{"a": {limitedFor("70"), limitedFor("40")}}, RateLimited, 40 * time.Second},
+		{"of two routes", "", 1, map[string][]reply{"a": {limitedFor("70")}, "b": {limitedFor("50")}}, RateLimited, 50 * time.Second},
+		{"of a provider that rests", rule("429", `{"action":"provider_cooldown","cooldown_seconds":90}`), 2, map[string][]reply{"a": {limitedFor("7")}}, RateLimited, 90 * time.Second},
+		{"of keys that rest by a rule", rule("500", `{"action":"model_key_failure","cooldown_seconds":80}`), 2, map[string][]reply{"a": {failing}}, Broken, 80 * time.Second},
+		{"at once where another is usable", rule("500", `{"action":"model_key_failure","cooldown_seconds":80}`), 1, map[string][]reply{"a": {failing}, "b": {failing}}, Broken, time.Second},
+		{"of dead keys", "", 2, map[string][]reply{"a": {{status: 401, body: `{}`}}}, KeyDead, 5 * time.Minute},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				routes := []string{"a"}
+				if tc.replies["b"] != nil {
+					routes = append(routes, "b")
+				}
+				b := newBench(t, modelOf("", routes...), map[string]string{"a": tc.provider}, map[string]int{"a": tc.keys}, tc.replies, nil)
+				_, failure := b.ask(t, nil)
+				if failure == nil || failure.Class != tc.class || failure.RetryAfter != tc.want {
+					t.Errorf("failure = %+v, want %s with a Retry-After of %v", failure, tc.class, tc.want)
+				}
+				b.settled(t)
+			})
+		})
+	}
+}
+
+func TestKeysOfARouteAreReportedAndReset(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		models := map[string]string{"m": `{"logical_name":"m","model_routings":[{"provider":"a","model":"up","api_key_env":["MINE"]}]}`}
+		b := newBench(t, models, nil, nil, map[string][]reply{"a": {{status: 401, body: `{}`}}}, func(o *Options) { o.Environ = append(o.Environ, "MINE=own-secret") })
+		b.ask(t, nil)
+		var cooling int
+		for _, key := range b.Report(time.Now())[0].Keys {
+			cooling += len(key.Cooling)
+		}
+		if cooling != 1 {
+			t.Errorf("keys that are reported to rest = %d, want 1: the route's own", cooling)
+		}
+		b.ResetKeys("a", "")
+		b.answers("a", quick)
+		if from, failure := b.ask(t, nil); from != "a" {
+			t.Errorf("answer from %q, %+v; want a, whose key was reset", from, failure)
+		}
 	})
 }
