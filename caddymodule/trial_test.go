@@ -39,7 +39,7 @@ func (tr *trial) crossed() bool { return tr.client.name != tr.wire.name }
 // The waits of the gateway under trial.
 const (
 	trialConnect = 300 * time.Millisecond
-	trialFirst   = time.Second
+	trialFirst   = 2 * time.Second // 200,000 informational responses take their time
 	trialIdle    = time.Second
 )
 
