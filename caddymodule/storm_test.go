@@ -130,25 +130,6 @@ func TestFaultStorm(t *testing.T) {
 	}
 }
 
-// refuse opens and closes the listener as the storm says.
-func (u *stormUpstream) refuse(t *testing.T, stop <-chan struct{}) {
-	began := u.storm.beginning()
-	for _, w := range u.storm.refused[u.provider] {
-		for _, step := range []struct {
-			at time.Duration
-			do func()
-		}{{w.from, u.close}, {w.to, func() { u.open(t) }}} {
-			timer := time.NewTimer(time.Until(began.Add(step.at)))
-			select {
-			case <-timer.C:
-			case <-stop:
-				timer.Stop()
-			}
-			step.do()
-		}
-	}
-}
-
 // weather sends requests for a while, whether those before are answered or not.
 func (g *gateway) weather(s *storm, first int, length time.Duration) []outcome {
 	var mu sync.Mutex
