@@ -67,7 +67,7 @@ type planAnswer struct {
 // handlerPlan is what one llm_proxy block would try.
 type handlerPlan struct {
 	// Handler is the block's number, from 0, in the order in which Caddy
-	// loaded them.
+	// loaded them, which is by chance where they are on different ports.
 	Handler int `json:"handler"`
 	// Directory is the absolute path of the block's model files.
 	Directory string `json:"directory"`
@@ -85,7 +85,7 @@ type resetRequest struct {
 
 // resetAnswer is the body of the answer to it.
 type resetAnswer struct {
-	// Reset is how many keys may be used again at once.
+	// Reset is how many keys were meant, whether they rested or not.
 	Reset int `json:"reset"`
 }
 
