@@ -135,7 +135,7 @@ func TestRetryAfterIsWhenTheFirstKeyIsBack(t *testing.T) {
 		"error_handling":{"` + status + `":` + rule + `}}`
 	}
 	limitedFor := func(seconds string) reply {
-		return reply{0, 429, limitedAnswer, http.Header{"Retry-After": {seconds}}}
+		return reply{status: 429, body: limitedAnswer, header: http.Header{"Retry-After": {seconds}}}
 	}
 	for _, tc := range []struct {
 		name     string

@@ -28,12 +28,12 @@ func TestTheFasterBranchOfAHedgeAnswers(t *testing.T) {
 		took    time.Duration
 	}{
 		{"the first, before a hedge", map[string][]reply{"a": {quick}, "b": {quick}, "c": {quick}}, "a", "a", "", 0},
-		{"the first, after the hedge began", map[string][]reply{"a": {{2 * time.Second, 200, goodAnswer, nil}}, "b": {slow}, "c": {quick}}, "a", "a b", "b", 2 * time.Second},
+		{"the first, after the hedge began", map[string][]reply{"a": {{after: 2 * time.Second, status: 200, body: goodAnswer}}, "b": {slow}, "c": {quick}}, "a", "a b", "b", 2 * time.Second},
 		{"the second", map[string][]reply{"a": {slow}, "b": {quick}, "c": {quick}}, "b", "a b", "a", time.Second},
 		{"the third, where the second fails", map[string][]reply{"a": {slow}, "b": {failing}, "c": {quick}}, "c", "a b c", "a", time.Second},
-		{"the hedge, where the first fails late", map[string][]reply{"a": {{2 * time.Second, 500, brokenAnswer, nil}}, "b": {slow}, "c": {quick}}, "b", "a b", "", 6 * time.Second},
+		{"the hedge, where the first fails late", map[string][]reply{"a": {{after: 2 * time.Second, status: 500, body: brokenAnswer}}, "b": {slow}, "c": {quick}}, "b", "a b", "", 6 * time.Second},
 		{"the first, where the hedge fails", map[string][]reply{"a": {slow}, "b": {failing}, "c": {failing}}, "a", "a b c", "", 5 * time.Second},
-		{"nobody", map[string][]reply{"a": {{2 * time.Second, 500, brokenAnswer, nil}}, "b": {failing}, "c": {failing}}, "", "a b c", "", 2 * time.Second},
+		{"nobody", map[string][]reply{"a": {{after: 2 * time.Second, status: 500, body: brokenAnswer}}, "b": {failing}, "c": {failing}}, "", "a b c", "", 2 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestTheFasterBranchOfAHedgeAnswers(t *testing.T) {
 func TestBothBranchesOfAHedgeMayAnswerAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBench(t, modelOf(hedgeSoon, "a", "b"), nil, nil, map[string][]reply{
-			"a": {{2 * time.Second, 200, goodAnswer, nil}}, "b": {{time.Second, 200, goodAnswer, nil}},
+			"a": {{after: 2 * time.Second, status: 200, body: goodAnswer}}, "b": {{after: time.Second, status: 200, body: goodAnswer}},
 		}, nil)
 		for range 50 {
 			if from, failure := b.ask(t, nil); failure != nil || from != "a" && from != "b" {
@@ -72,7 +72,7 @@ func TestBothBranchesOfAHedgeMayAnswerAtOnce(t *testing.T) {
 func TestAHedgeThatTheBudgetRefusesLeavesTheOtherRoutesToTheFirst(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBench(t, modelOf(hedgeSoon, "a", "b"), nil, nil, map[string][]reply{
-			"a": {{2 * time.Second, 500, brokenAnswer, nil}}, "b": {quick},
+			"a": {{after: 2 * time.Second, status: 500, body: brokenAnswer}}, "b": {quick},
 		}, func(o *Options) { o.Retries = Retries{Ratio: 1e-6} })
 		if from, _ := b.ask(t, nil); from != "b" { // spends the only retry
 			t.Fatalf("answer from %q, want b", from)
@@ -132,7 +132,7 @@ func TestALoserKeepsItsKeyAndItsBreaker(t *testing.T) {
 func TestALoserGivesItsProbeBack(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBench(t, modelOf(hedgeSoon, "a", "b"), nil, nil, map[string][]reply{
-			"a": {{0, 429, limitedAnswer, nil}, slow}, "b": {quick},
+			"a": {{status: 429, body: limitedAnswer}, slow}, "b": {quick},
 		}, nil)
 		b.ask(t, nil)
 		time.Sleep(10 * time.Minute) // a's key is half-open now
@@ -150,7 +150,7 @@ func TestALoserGivesItsProbeBack(t *testing.T) {
 func TestAMistakeOfTheClientEndsTheHedge(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBench(t, modelOf(hedgeSoon, "a", "b"), nil, nil, map[string][]reply{
-			"a": {{2 * time.Second, 400, mistakenAnswer, nil}}, "b": {slow},
+			"a": {{after: 2 * time.Second, status: 400, body: mistakenAnswer}}, "b": {slow},
 		}, nil)
 		began := time.Now()
 		_, failure := b.ask(t, nil)
@@ -167,9 +167,9 @@ func TestAMistakeOfTheClientEndsTheHedge(t *testing.T) {
 func TestHedgesOfManyRequestsShareNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBench(t, modelOf(hedgeSoon, "a", "b", "c"), nil, map[string]int{"a": 3, "b": 2}, map[string][]reply{
-			"a": {slow, {1500 * time.Millisecond, 200, goodAnswer, nil}, failing, slow, {time.Second, 429, limitedAnswer, nil}, slow},
-			"b": {failing, quick, {500 * time.Millisecond, 200, goodAnswer, nil}, slow, quick},
-			"c": {quick, {time.Second, 200, goodAnswer, nil}},
+			"a": {slow, {after: 1500 * time.Millisecond, status: 200, body: goodAnswer}, failing, slow, {after: time.Second, status: 429, body: limitedAnswer}, slow},
+			"b": {failing, quick, {after: 500 * time.Millisecond, status: 200, body: goodAnswer}, slow, quick},
+			"c": {quick, {after: time.Second, status: 200, body: goodAnswer}},
 		}, nil)
 		for range 200 {
 			go b.ask(t, nil)
@@ -178,4 +178,35 @@ func TestHedgesOfManyRequestsShareNothing(t *testing.T) {
 		synctest.Wait()
 		b.settled(t)
 	})
+}
+
+func TestAFaultOfABranchIsTheRequestsAndLeavesNothingBehind(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		replies map[string][]reply
+	}{
+		{"the first, before a hedge", map[string][]reply{"a": {{fault: "oops"}}, "b": {quick}}},
+		{"the first, after the hedge began", map[string][]reply{"a": {{after: 2 * time.Second, fault: "oops"}}, "b": {slow}}},
+		{"the hedge", map[string][]reply{"a": {slow}, "b": {{fault: "oops"}}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				b := newBench(t, modelOf(hedgeSoon, "a", "b"), nil, nil, tc.replies, nil)
+				func() {
+					defer func() {
+						if fault := recover(); fault != "oops" {
+							t.Errorf("the request panicked with %v, want oops", fault)
+						}
+					}()
+					b.ask(t, nil)
+				}()
+				b.settled(t)
+				b.answers("a", quick)
+				b.answers("b", quick)
+				if from, failure := b.ask(t, nil); from != "a" {
+					t.Errorf("answer from %q, %+v; want a, which lost nothing by the fault", from, failure)
+				}
+			})
+		})
+	}
 }

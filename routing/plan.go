@@ -290,7 +290,7 @@ func (b *builder) candidate(route *Route) (*Candidate, error) {
 	if route.Model != "*" {
 		c.model = route.UpstreamModel("")
 		c.quoted = quoted(c.model)
-		c.health = pool.Health(c.model)
+		c.health = pool.NamedHealth(c.model)
 	}
 	if c.endpoints, err = endpointsOf(route); err != nil {
 		return nil, err

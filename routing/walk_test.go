@@ -24,21 +24,21 @@ const (
 	mistakenAnswer = `{"error":{"message":"no such role","type":"invalid_request_error"}}`
 )
 
-// replies are what a provider answers to one request after the other, the last one
-// from then on. Each is a time in which it thinks, a status, a body and headers.
+// reply is what a provider answers to one request.
 type reply struct {
-	after  time.Duration
+	after  time.Duration // it thinks
 	status int
 	body   string
 	header http.Header
+	fault  any // what the transport panics with in place of an answer
 }
 
-// network is the providers of a test. It is a transport for each.
+// network is the providers of a test.
 type network struct {
 	mu      sync.Mutex
-	replies map[string][]reply
-	calls   []string // providers in the order in which they were asked
-	gone    []string // providers whose caller left before they had answered
+	replies map[string][]reply // by provider: to one request after the other, the last one from then on
+	calls   []string           // providers in the order in which they were asked
+	gone    []string           // providers whose caller left before they had answered
 }
 
 func (n *network) asked() string {
@@ -59,6 +59,7 @@ func (n *network) answers(provider string, replies ...reply) {
 	n.replies[provider] = replies
 }
 
+// toProvider is the transport to one of them.
 type toProvider struct {
 	network *network
 	id      string
@@ -83,6 +84,9 @@ func (p toProvider) RoundTrip(r *http.Request) (*http.Response, error) {
 		n.gone = append(n.gone, p.id)
 		n.mu.Unlock()
 		return nil, r.Context().Err()
+	}
+	if say.fault != nil {
+		panic(say.fault)
 	}
 	header := http.Header{"Content-Type": {"application/json"}}
 	for name, values := range say.header {
