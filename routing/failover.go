@@ -70,6 +70,9 @@ func (r *Router) Do(ctx context.Context, q *Request) (*Answer, *Failure) {
 		now = time.Now()
 		d, worth := w.worthWaiting(now, r.wait-waited)
 		if !worth || !pause(ctx, d) {
+			if ctx.Err() != nil {
+				w.hear(cancelled(context.Cause(ctx)))
+			}
 			if w.refused {
 				r.notify(Notice{Kind: RetryRefused})
 			}
