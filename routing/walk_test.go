@@ -151,6 +151,16 @@ func (b *bench) ask(t *testing.T, change func(*Request)) (string, *Failure) {
 
 func (b *bench) askIn(ctx context.Context, t *testing.T, change func(*Request)) (string, *Failure) {
 	t.Helper()
+	answer, failure := b.send(ctx, t, change)
+	if failure != nil {
+		return "", failure
+	}
+	return answer.Provider, nil
+}
+
+// send sends a request and closes its answer, which then tells only who gave it.
+func (b *bench) send(ctx context.Context, t *testing.T, change func(*Request)) (*Answer, *Failure) {
+	t.Helper()
 	text := `{"model":"m","messages":[{"role":"user","content":"hi"}]}`
 	body := NewBody(len(text))
 	defer body.Release()
@@ -163,11 +173,10 @@ func (b *bench) askIn(ctx context.Context, t *testing.T, change func(*Request)) 
 		change(q)
 	}
 	answer, failure := b.Do(ctx, q)
-	if failure != nil {
-		return "", failure
+	if answer != nil {
+		answer.Close()
 	}
-	defer answer.Close()
-	return answer.Provider, nil
+	return answer, failure
 }
 
 // settled checks that nothing is in flight any more.
