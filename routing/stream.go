@@ -305,6 +305,9 @@ func (s *Stream) finish() ([]byte, error) {
 		if s.crossing != nil {
 			return s.failCrossed()
 		}
+		if !s.watcher.FailureTold() {
+			return s.fail()
+		}
 		// The upstream's own error event has passed; nothing to add.
 		return s.last()
 	}

@@ -456,3 +456,40 @@ func TestAnEventThatWasCutIsTorn(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyTheLastWordAboutAFailureEndsAStream(t *testing.T) {
+	const (
+		created = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n"
+		bare    = "event: error\ndata: {\"type\":\"error\",\"message\":\"busy\"}\n\n"
+		last    = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"id\":\"r\",\"error\":{\"message\":\"busy\"}}}\n\n"
+		unnamed = "data: {\"type\":\"response.failed\",\"response\":{\"id\":\"r\",\"error\":{\"message\":\"busy\"}}}\n\n"
+		good    = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n"
+		message = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"busy\"}}\n\n"
+		chat    = "data: {\"error\":{\"message\":\"busy\"}}\n\n"
+	)
+	for _, tc := range []struct {
+		name     string
+		protocol Protocol
+		stream   string
+		surplus  int
+		told     bool
+	}{
+		{"an error event alone", Responses, created + bare, 0, false},
+		{"and then the end", Responses, created + bare + last, 0, true},
+		{"the end alone", Responses, created + last + good, len(good), true},
+		{"the end without a name", Responses, created + unnamed, 0, true},
+		{"a good end behind the error", Responses, created + bare + good + last, len(good) + len(last), false},
+		{"the end without its empty line", Responses, created + last[:len(last)-1], 0, true},
+		{"Messages", Messages, message + message, len(message), true},
+		{"Chat", Chat, chat + "data: [DONE]\n\n", 14, true},
+	} {
+		w := new(Watcher)
+		w.Reset(tc.protocol)
+		w.Write([]byte(tc.stream))
+		surplus := w.Surplus()
+		w.Close()
+		if _, failed := w.Failure(); !failed || surplus != tc.surplus || w.FailureTold() != tc.told {
+			t.Errorf("%s: failed %v, surplus %d, told %v; want true, %d, %v", tc.name, failed, surplus, w.FailureTold(), tc.surplus, tc.told)
+		}
+	}
+}
