@@ -67,7 +67,7 @@ type planAnswer struct {
 // handlerPlan is what one llm_proxy block would try.
 type handlerPlan struct {
 	// Handler is the block's number, from 0, in the order in which Caddy
-	// loaded them.
+	// loaded them, which is by chance where they are on different ports.
 	Handler int `json:"handler"`
 	// Directory is the absolute path of the block's model files.
 	Directory string `json:"directory"`
@@ -85,7 +85,7 @@ type resetRequest struct {
 
 // resetAnswer is the body of the answer to it.
 type resetAnswer struct {
-	// Reset is how many keys may be used again at once.
+	// Reset is how many keys were meant, whether they rested or not.
 	Reset int `json:"reset"`
 }
 
@@ -105,7 +105,7 @@ func showKeys(_ *http.Request, query url.Values) (any, error) {
 func showPlan(_ *http.Request, query url.Values) (any, error) {
 	model := query.Get("model")
 	if model == "" {
-		return nil, badRequest(errors.New("the parameter model is missing"))
+		return nil, badRequest(errors.New("the parameter model is missing; write ?model= and the name that clients ask for"))
 	}
 	protocol := cmp.Or(translate.Protocol(query.Get("protocol")), translate.Chat)
 	if !slices.Contains(clientProtocols, protocol) {
@@ -130,7 +130,7 @@ func showPlan(_ *http.Request, query url.Values) (any, error) {
 		if only != "" {
 			at = fmt.Sprintf(" to handler %q", only)
 		}
-		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("model %q is not known%s", model, at)}
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("model %q is not known%s; GET /v1/models of the site lists the models", model, at)}
 	}
 	return answer, nil
 }
@@ -204,7 +204,7 @@ func adminEndpoint(method string, answer func(*http.Request, url.Values) (any, e
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.Method != method {
 			w.Header().Set("Allow", method)
-			return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed")}
+			return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("method not allowed; this takes %s", method)}
 		}
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
@@ -230,7 +230,7 @@ func badRequest(err error) error {
 }
 
 func unknownProvider(name string) error {
-	return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("provider %q is not known", name)}
+	return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("provider %q is not known; GET /llm_proxy/keys lists them", name)}
 }
 
 // unknownKey names the key only where it looks like a public name: the mistake

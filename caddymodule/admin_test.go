@@ -147,7 +147,6 @@ func TestAResetKeyIsAskedAtOnce(t *testing.T) {
 // resting is the public name of a provider's key that rests for a reason.
 func resting(t *testing.T, provider, why string) string {
 	t.Helper()
-	var got keysAnswer
 	answer := admin(t, http.MethodGet, "/llm_proxy/keys?provider="+provider, "").want(t, 200)
 	var shape struct {
 		Providers []struct {
@@ -167,7 +166,7 @@ func resting(t *testing.T, provider, why string) string {
 			}
 		}
 	}
-	t.Fatalf("no key rests for %s: %v", why, got)
+	t.Fatalf("no key rests for %s: %s", why, answer.body)
 	return ""
 }
 
@@ -178,18 +177,18 @@ func TestTheAdministrationRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		status             int
 		says               string
 	}{
-		{"GET", "/llm_proxy/keys?provider=nope", "", 404, `provider \"nope\" is not known`},
+		{"GET", "/llm_proxy/keys?provider=nope", "", 404, `provider \"nope\" is not known; GET /llm_proxy/keys lists them`},
 		{"GET", "/llm_proxy/keys?provder=a", "", 400, `parameter \"provder\"`},
 		{"POST", "/llm_proxy/keys", "", 405, "method not allowed"},
 		{"GET", "/llm_proxy/plan", "", 400, "model is missing"},
-		{"GET", "/llm_proxy/plan?model=nope", "", 404, `model \"nope\" is not known`},
+		{"GET", "/llm_proxy/plan?model=nope", "", 404, `model \"nope\" is not known; GET /v1/models`},
 		{"GET", "/llm_proxy/plan?model=m&handler=7", "", 404, `model \"m\" is not known to handler \"7\"`},
 		{"GET", "/llm_proxy/plan?model=m&protocol=grpc", "", 400, `\"grpc\" is none of [openai responses anthropic]`},
 		{"GET", "/llm_proxy/plan?model=m&stream=perhaps", "", 400, `\"perhaps\" is neither true nor false`},
 		{"GET", "/llm_proxy/plan?model=m&model=n", "", 400, `parameter \"model\"`},
 		{"PUT", "/llm_proxy/plan?model=m", "", 405, "method not allowed"},
-		{"GET", "/llm_proxy/keys/reset", "", 405, "method not allowed"},
-		{"POST", "/llm_proxy/keys/reset?provider=nope", "", 404, `provider \"nope\" is not known`},
+		{"GET", "/llm_proxy/keys/reset", "", 405, "this takes POST"},
+		{"POST", "/llm_proxy/keys/reset?provider=nope", "", 404, `provider \"nope\" is not known; GET /llm_proxy/keys lists them`},
 		{"POST", "/llm_proxy/keys/reset?provider=a&key=12345678", "", 404, `no key \"12345678\" of provider \"a\" is known`},
 		{"POST", "/llm_proxy/keys/reset?key=12345678", "", 404, `no key \"12345678\" is known`},
 		{"POST", "/llm_proxy/keys/reset", `{"provider": "a", "key": "a-dead"}`, 404, `no key with that id of provider \"a\"`},

@@ -39,27 +39,31 @@ type badInput struct {
 	}
 }
 
-// badInputs are the cases of some kinds, by kind.
-func badInputs(t *testing.T, kinds ...string) []badInput {
+// badInputs are the cases of some kinds, for clients.
+func badInputs(t *testing.T, kinds ...string) []badInput { return casesOf[badInput](t, kinds...) }
+
+// casesOf are the cases of some kinds. Those of other kinds have members of other
+// types.
+func casesOf[T any](t *testing.T, kinds ...string) []T {
 	t.Helper()
 	data, err := os.ReadFile("../../shared/reliability/bad_inputs.jsonl")
 	if err != nil {
 		t.Skipf("the collection of bad inputs is not there: %v", err)
 	}
-	var cases []badInput
+	var cases []T
 	for line := range bytes.Lines(data) {
 		var kind struct{ Kind string }
 		if err := json.Unmarshal(line, &kind); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Contains(kinds, kind.Kind) {
-			continue // others have members of other types
+			continue
 		}
-		var b badInput
-		if err := json.Unmarshal(line, &b); err != nil {
+		var c T
+		if err := json.Unmarshal(line, &c); err != nil {
 			t.Fatal(err)
 		}
-		cases = append(cases, b)
+		cases = append(cases, c)
 	}
 	if len(cases) == 0 {
 		t.Fatalf("there are no cases of %v", kinds)

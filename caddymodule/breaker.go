@@ -38,7 +38,8 @@ type Breaker struct {
 
 // RetryBudget bounds how many attempts beyond their requests' first may go to
 // upstreams that are not known to be well, so that an outage is not amplified.
-// A request that would exceed it passes over such upstreams.
+// A request that would exceed it goes on with the routes that are well, and ends
+// with the failure that it has where there is none.
 type RetryBudget struct {
 	// How many each request earns for all; 0.2 is one for five requests.
 	// Default: 0.2.

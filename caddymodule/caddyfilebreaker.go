@@ -4,11 +4,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
 // off is the argument that does without a setting.
 const off = "off"
+
+const breakerUsage = "breaker is written with a block of settings, or as 'breaker off'"
 
 func (h *Handler) unmarshalBreaker(d *caddyfile.Dispenser) error {
 	if h.Breaker == nil {
@@ -17,7 +20,7 @@ func (h *Handler) unmarshalBreaker(d *caddyfile.Dispenser) error {
 	b := h.Breaker
 	if d.NextArg() {
 		if d.Val() != off || d.NextArg() {
-			return d.ArgErr()
+			return d.Err(breakerUsage)
 		}
 		b.Failures, b.Ratio = new(0), new(0.0)
 		return nil
@@ -28,7 +31,7 @@ func (h *Handler) unmarshalBreaker(d *caddyfile.Dispenser) error {
 		}
 	}
 	if *b == (Breaker{}) {
-		return d.ArgErr()
+		return d.Err(breakerUsage)
 	}
 	// Here, and not only at load, the mistake has a line. What is filled in for
 	// that stays out of the JSON.
@@ -50,15 +53,25 @@ func (b *Breaker) unmarshalSetting(d *caddyfile.Dispenser) (err error) {
 		b.Ratio = new(float64)
 		return shareArgument(d, b.Ratio)
 	case "window":
-		b.Window, err = duration(d)
+		b.Window, err = breakerTime(d)
 	case "open":
-		b.Open, err = duration(d)
+		b.Open, err = breakerTime(d)
 	case "max_open":
-		b.MaxOpen, err = duration(d)
+		b.MaxOpen, err = breakerTime(d)
 	default:
 		err = d.Errf("unrecognized breaker setting '%s'; the settings are failures, ratio, requests, window, open and max_open", d.Val())
 	}
 	return err
+}
+
+// breakerTime is duration, but takes no 0, which in JSON is the default.
+func breakerTime(d *caddyfile.Dispenser) (caddy.Duration, error) {
+	name := d.Val()
+	value, err := duration(d)
+	if err == nil && value == 0 {
+		return 0, d.Errf("%s: must be from 1s to 24h; to have no breaker write 'breaker off'", name)
+	}
+	return value, err
 }
 
 func (h *Handler) unmarshalRetryBudget(d *caddyfile.Dispenser) error {
@@ -146,13 +159,16 @@ func shareArgument(d *caddyfile.Dispenser, to *float64) error {
 	return nil
 }
 
-// share reads a share: 0.5 and 50% are the same. What is not a number for
-// strconv only, such as NaN, is none here.
+// share reads a share: 0.5 and 50% are the same. Whoever means more than all says
+// so with a percent sign, because a 20 is a forgotten one. What is not a number
+// for strconv only, such as NaN, is none here.
 func share(text string) (value float64, ok bool) {
 	number, percent := strings.CutSuffix(text, "%")
 	value, err := strconv.ParseFloat(number, 64)
+	most := 1.0
 	if percent {
 		value /= 100
+		most = maxRetryRatio
 	}
-	return value, err == nil && value >= 0 && value <= maxRetryRatio
+	return value, err == nil && value >= 0 && value <= most
 }

@@ -203,7 +203,7 @@ func TestAStreamCutAnywhereIsNeverTakenForWholeOnAnyPair(t *testing.T) {
 		for _, client := range wires {
 			_, got := g.ask(client, c, number, cutEnd, len(c.stream))
 			whole := whatIsSaid(client, got.body)
-			if got.status != http.StatusOK || !whole.finished || whole.failed || whole.fault != "" {
+			if got.status != http.StatusOK || got.header.Get("Llm-Proxy-Provider") != "a" || !whole.finished || whole.failed || whole.fault != "" {
 				if c.own {
 					t.Fatalf("%s to %s: the whole stream has status %d and is %+v:\n%s", client, c.name, got.status, whole, got.body)
 				}
@@ -371,6 +371,12 @@ func casesToCut(t *testing.T) []cutCase {
 			every: map[string]int{cutEnd: 1, cutClosed: 1, cutReset: 1, cutHang: 5},
 		})
 	}
+	// The last event of real responses repeats the request.
+	long := strings.Replace(cutStreams[translate.Responses].whole, `"output":[],"usage"`, `"output":[],"instructions":"`+strings.Repeat("x", 20<<10)+`","usage"`, 1)
+	cases = append(cases, cutCase{
+		name: "own, long", wire: translate.Responses, stream: long, own: true,
+		every: map[string]int{cutEnd: 61, cutClosed: 61, cutReset: 61, cutHang: 601},
+	})
 	if _, err := os.Stat(corpus); err != nil {
 		t.Logf("the recorded traffic is not at hand: %v", err)
 		return cases

@@ -25,6 +25,7 @@ func twoProviders(t *testing.T, first, second http.Handler) (*gateway, *upstream
 	return g, a, b
 }
 
+// RELIABILITY B2: 200 + error body / HTML / empty / null / truncated JSON.
 func TestEveryFaultBeforeContentIsMendedByTheNextRoute(t *testing.T) {
 	abort := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	for _, tc := range []struct {
@@ -44,6 +45,7 @@ func TestEveryFaultBeforeContentIsMendedByTheNextRoute(t *testing.T) {
 		{name: "200 with an error", fault: answers(200, `{"error":{"message":"upstream trouble","code":500}}`), first: 1},
 		{name: "200 with HTML", fault: answers(200, "<html>hello</html>"), first: 1},
 		{name: "200 empty", fault: answers(200, ""), first: 1},
+		{name: "200 null", fault: answers(200, "null"), first: 1},
 		{name: "200 truncated", fault: answers(200, chatAnswer[:60]), first: 1},
 		{name: "200 without choices", fault: answers(200, `{"id":"x","object":"chat.completion","choices":[]}`), first: 1},
 		// A single key is asked twice when the connection breaks.
@@ -222,5 +224,19 @@ func TestADeadKeyNeverShowsAndTheClientIsNotBlamed(t *testing.T) {
 	}
 	if n := len(up.all()); n != 1 {
 		t.Errorf("upstream calls = %d, want 1: a dead key rests for every model and protocol", n)
+	}
+}
+
+// One client's large request must not take the keys from all others.
+func TestARequestThatNoLimitCanHoldRestsNoKey(t *testing.T) {
+	tooLarge := answers(429, `{"error":{"message":"Request too large for up in organization org-1 on tokens per min (TPM): Limit 30000, Requested 40000. The input or output tokens must be reduced in order to run successfully.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}`)
+	g, a, b := twoProviders(t, tooLarge, answers(200, chatAnswer))
+	for range 3 {
+		if got := g.post(chatPath, chatRequest).want(t, 200); got.header.Get("Llm-Proxy-Provider") != "b" {
+			t.Errorf("answered by %s, want b", got.header.Get("Llm-Proxy-Provider"))
+		}
+	}
+	if len(a.all()) != 3 || len(b.all()) != 3 {
+		t.Errorf("calls = %d and %d, want 3 and 3", len(a.all()), len(b.all()))
 	}
 }

@@ -25,6 +25,7 @@ func h2(t *testing.T, handler http.Handler) (*httptest.Server, *recorder) {
 
 const untrusted = "transport http {\n tls_insecure_skip_verify\n}"
 
+// RELIABILITY B1: h2 RST/GOAWAY.
 func TestHTTP2Upstreams(t *testing.T) {
 	var protocols sync.Map
 	connections := new(atomic.Int64)
@@ -146,6 +147,7 @@ func (c *cable) pull() {
 	c.pulled = make(chan struct{})
 }
 
+// RELIABILITY B1: h2 connection black-holed.
 func TestADeadHTTP2ConnectionIsFoundOutByPings(t *testing.T) {
 	before := pings
 	t.Cleanup(func() { pings = before })

@@ -24,6 +24,10 @@ var (
 		Name: "caddy_llm_proxy_attempts_total",
 		Help: "Calls to upstreams, by how they ended: ok for those that answered, else the class of the failure.",
 	}, []string{"provider", "model", "class"})
+	streamsBrokenTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_llm_proxy_streams_broken_total",
+		Help: "Streams that broke off after their first content, which attempts_total has as ok, by the class of the failure.",
+	}, []string{"provider", "model", "class"})
 	cooldownsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_llm_proxy_cooldowns_total",
 		Help: "Rests of keys, or of whole providers, that began.",
@@ -56,7 +60,7 @@ var (
 // registerMetrics adds the metrics to a configuration's registry.
 func registerMetrics(registry *prometheus.Registry) error {
 	for _, collector := range []prometheus.Collector{
-		attemptsTotal, cooldownsTotal, routeChangesTotal, retriesRefusedTotal, eventsDroppedTotal, lossesTotal, conditions{},
+		attemptsTotal, streamsBrokenTotal, cooldownsTotal, routeChangesTotal, retriesRefusedTotal, eventsDroppedTotal, lossesTotal, conditions{},
 	} {
 		err := registry.Register(collector)
 		// Another llm_proxy of the same configuration may have been first.
@@ -185,6 +189,11 @@ func (n *routeNames) count(attempts []routing.Attempt) {
 		}
 		attemptsTotal.WithLabelValues(a.Provider, a.Label, cmp.Or(string(a.Class), classAnswered)).Inc()
 	}
+}
+
+// countBroken counts a stream that broke off.
+func (n *routeNames) countBroken(provider, model string, class routing.Class) {
+	streamsBrokenTotal.WithLabelValues(provider, n.label(provider, model), string(class)).Inc()
 }
 
 // countNotice counts what happened to a key or a route.

@@ -57,7 +57,7 @@ func TestMetricsTellOfAttemptsKeysAndBreakers(t *testing.T) {
 	g.post(chatPath, strings.Replace(chatRequest, `"m"`, `"any-thing"`, 1)).want(t, 200)
 	after := metrics(t)
 	for name, want := range map[string]float64{
-		// Each of the two first requests asks b, and tries once more.
+		// The first two requests open b's breaker; then a goes first.
 		`caddy_llm_proxy_attempts_total{class="broken",model="down",provider="b"}`:              2,
 		`caddy_llm_proxy_attempts_total{class="rate_limited",model="up",provider="a"}`:          1,
 		`caddy_llm_proxy_attempts_total{class="key_dead",model="up",provider="a"}`:              1,
@@ -101,10 +101,21 @@ func TestMetricsTellOfAttemptsKeysAndBreakers(t *testing.T) {
 	}
 }
 
+func TestAStreamThatBreaksOffIsCounted(t *testing.T) {
+	const name = `caddy_llm_proxy_streams_broken_total{class="broken",model="up",provider="p"}`
+	g, _ := oneKey(t, answers(200, `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"},"finish_reason":null}]}`+"\n\n", "Content-Type", "text/event-stream"), "")
+	before := metric(t, name)
+	g.post(chatPath, strings.Replace(chatRequest, "{", `{"stream":true,`, 1)).want(t, 200)
+	if got := metric(t, name) - before; got != 1 {
+		t.Errorf("%s grew by %v, want 1", name, got)
+	}
+}
+
 // Names of metrics are used in other people's dashboards.
 func TestTheNamesOfMetricsStay(t *testing.T) {
 	operated(t)
 	lossesTotal.WithLabelValues("openai", "anthropic", "dropped").Add(0)
+	streamsBrokenTotal.WithLabelValues("p", "up", "broken").Add(0)
 	var lines []string
 	for line := range strings.Lines(admin(t, http.MethodGet, "/metrics", "").want(t, 200).body) {
 		if strings.HasPrefix(line, "# ") && strings.Contains(line, " caddy_llm_proxy_") {

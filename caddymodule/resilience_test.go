@@ -61,6 +61,7 @@ func withFirst(t *testing.T, url, directive string) (*gateway, *upstream) {
 	}), b
 }
 
+// RELIABILITY B1: status 0, 099, ≥ 1000, 101, 1xx flood.
 func TestWhateverBytesAnUpstreamSendsTheNextRouteAnswers(t *testing.T) {
 	const ok = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 	for _, tc := range []struct{ name, reply string }{
@@ -121,6 +122,7 @@ func TestAFloodOfInformationalResponsesIsPassedOver(t *testing.T) {
 	}
 }
 
+// RELIABILITY B1: redirect 30x.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	canary := serve(t, answers(200, chatAnswer))
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -195,6 +197,7 @@ func TestACompressedAnswerIsUnpacked(t *testing.T) {
 	}
 }
 
+// RELIABILITY B2: gzip.
 func TestADecompressionBombCostsNoMoreThanTheLimit(t *testing.T) {
 	// 1 GiB, of which each 16 MiB are a member of their own.
 	bomb := bytes.Repeat(packed(t, bytes.Repeat([]byte(" "), 16<<20)), 64)
@@ -227,6 +230,7 @@ func TestADecompressionBombCostsNoMoreThanTheLimit(t *testing.T) {
 	}
 }
 
+// RELIABILITY B2: giant event.
 func TestAnEventOf10MBPassesWhole(t *testing.T) {
 	event := func(text string) string {
 		return `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{"content":"` + text + `"},"finish_reason":null}]}` + "\n\n"
@@ -266,6 +270,8 @@ func TestAStreamWithoutContentIsNotHeldForEver(t *testing.T) {
 
 // With an Idempotency-Key net/http would send a POST again by itself, and the
 // provider would charge for both.
+//
+// RELIABILITY B1: stale keep-alive connection dies on the 2nd POST.
 func TestAClientsIdempotencyKeyNeverRepeatsACall(t *testing.T) {
 	var posts atomic.Int64
 	url := raw(t, func(conn net.Conn, r *http.Request) bool {

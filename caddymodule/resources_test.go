@@ -52,6 +52,8 @@ func resident() int64 {
 
 // net/http silently repeats a POST that has an Idempotency-Key when a kept
 // connection breaks; then the upstream works twice for one attempt.
+//
+// RELIABILITY B1: stale keep-alive connection dies on the 2nd POST.
 func TestEveryUpstreamRequestIsAnAttemptThatIsCounted(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]bool{}

@@ -288,6 +288,7 @@ func (x *exchange) stream(a *routing.Answer) {
 		}
 	}
 	if class, reason, failed := a.Stream.Failure(); failed {
+		x.runtime.names.countBroken(a.Provider, a.Model, class)
 		if c := x.handler.logger.Check(zapcore.WarnLevel, "stream broke off"); c != nil {
 			c.Write(zap.String("uuid", x.id), zap.String("provider", a.Provider), zap.String("model", a.Model),
 				zap.String("class", string(class)), zap.String("reason", reason))

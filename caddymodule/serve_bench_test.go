@@ -77,6 +77,7 @@ func benchmarkHandler(b *testing.B, transport http.RoundTripper) *Handler {
 	rt.refs.Store(1)
 	rt.router, _, err = routing.New(routing.Options{
 		Catalog: catalog, Keys: keys.NewState(), Environ: environ, MaxAttempts: 8, Cooldown: time.Minute,
+		Breaker: standardBreaker, Retries: routing.Retries{Ratio: standardRetryRatio, PerSecond: standardRetriesASecond}, Affinity: new(routing.Affinity),
 		Timeouts:  routing.Timeouts{Connect: time.Second, FirstContent: time.Minute, Idle: time.Minute, Total: time.Minute},
 		Transport: func(*routing.Provider, time.Duration) (http.RoundTripper, error) { return transport, nil },
 	})

@@ -223,6 +223,8 @@ func cutting(stream string) http.HandlerFunc {
 // whole, or the beginning of the first one's and an error, or what was whole
 // already. It never takes half an answer for a whole one, never gets a text
 // twice, and after the first content nothing else is asked.
+//
+// RELIABILITY B2: close-delimited cut; error or cut after content.
 func TestAStreamCutAnywhereNeverEndsLikeASuccess(t *testing.T) {
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {

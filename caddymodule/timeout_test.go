@@ -179,6 +179,8 @@ func TestTheTimeoutOfTheMostSpecificPlaceCounts(t *testing.T) {
 // What is no content does not keep an upstream from being given up, neither
 // before the first content, when the next route answers, nor after it, when the
 // client is told in its own protocol.
+//
+// RELIABILITY B2: no first token; idle after tokens.
 func TestSignsOfLifeAreNoContent(t *testing.T) {
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
@@ -217,6 +219,7 @@ func TestSignsOfLifeAreNoContent(t *testing.T) {
 	}
 }
 
+// RELIABILITY B2: no first token.
 func TestASilentUpstreamIsLeftForTheNextRoute(t *testing.T) {
 	deaf := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 	silent := serve(t, http.HandlerFunc(hangs))
@@ -306,6 +309,7 @@ func TestAChangedConnectTimeoutCountsAfterAReload(t *testing.T) {
 	g.timed(request{path: chatPath, body: chatRequest}).within(t, "after", 2*400*time.Millisecond)
 }
 
+// RELIABILITY B2: finish_reason, then neither [DONE] nor FIN; [DONE], connection kept open.
 func TestAFinishedAnswerDoesNotWaitForItsConnection(t *testing.T) {
 	streams := make(map[string]string)
 	up := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

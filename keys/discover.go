@@ -54,6 +54,15 @@ func Discover(provider string, patterns, environ []string) (found []*Key, dups [
 	return found, dups
 }
 
+// Variable names one variable in which [Discover] would find a key of the provider:
+// what to set where there is none.
+func Variable(provider string, patterns []string) string {
+	if len(patterns) == 0 {
+		patterns = defaultPatterns
+	}
+	return strings.NewReplacer(providerPlaceholder, variableName(provider), indexPlaceholder, "1").Replace(patterns[0])
+}
+
 // environment returns environ by name. Of a name that is there twice the first
 // counts, as it does for os.Getenv.
 func environment(environ []string) map[string]string {

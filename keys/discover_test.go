@@ -120,3 +120,23 @@ func sources(keys []*Key) []string {
 	}
 	return names
 }
+
+func TestVariableIsOneInWhichAKeyIsFound(t *testing.T) {
+	for _, tc := range []struct {
+		provider string
+		patterns []string
+		want     string
+	}{
+		{"test-provider", nil, "TEST_PROVIDER_API_KEY"},
+		{"p", []string{"{PROVIDER}_TOKEN_{INDEX}", "{PROVIDER}_KEY"}, "P_TOKEN_1"},
+		{"p", []string{"SPECIAL_KEY"}, "SPECIAL_KEY"},
+	} {
+		got := Variable(tc.provider, tc.patterns)
+		if got != tc.want {
+			t.Errorf("Variable(%q, %q) = %q, want %q", tc.provider, tc.patterns, got, tc.want)
+		}
+		if found, _ := Discover(tc.provider, tc.patterns, []string{got + "=k"}); len(found) != 1 {
+			t.Errorf("no key is found in %s", got)
+		}
+	}
+}

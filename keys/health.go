@@ -16,6 +16,7 @@ import (
 type Health struct {
 	state *State
 	model string
+	named bool // by the operator; guarded by the provider's mu
 
 	mu       sync.Mutex
 	inFlight int
@@ -52,12 +53,30 @@ const (
 const overflowModel = "*"
 
 // Health returns how the provider's model (as it calls it) does. At most 256
-// models are told apart; those beyond share one record. A model that nobody used
-// for an hour makes room.
+// models are told apart, beside those of [Pool.NamedHealth]; those beyond share one
+// record. A model that nobody used for an hour makes room.
 func (p *Pool) Health(model string) *Health {
 	p.provider.mu.Lock()
 	defer p.provider.mu.Unlock()
 	return p.provider.healthOf(model)
+}
+
+// NamedHealth is Health for a model that the operator has named, so that no client
+// made its name up. It has a record of its own, however many there are, and keeps
+// it as long as the provider has a pool.
+func (p *Pool) NamedHealth(model string) *Health {
+	shared := p.provider
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	h := shared.health[model]
+	if h == nil {
+		h = shared.newHealth(model)
+	}
+	if !h.named {
+		h.named = true
+		shared.named++
+	}
+	return h
 }
 
 // healthOf is Health. p.mu must be held.
@@ -65,17 +84,22 @@ func (p *provider) healthOf(model string) *Health {
 	if h := p.health[model]; h != nil {
 		return h
 	}
-	if len(p.health) >= maxModels {
+	if len(p.health)-p.named >= maxModels {
 		p.forgetModels()
 	}
-	if len(p.health) >= maxModels {
+	if len(p.health)-p.named >= maxModels {
 		model = overflowModel // has a place of its own beyond the others
 	}
-	h := p.health[model]
-	if h == nil {
-		h = &Health{state: p.state, model: strings.Clone(model)}
-		p.health[h.model] = h
+	if h := p.health[model]; h != nil {
+		return h
 	}
+	return p.newHealth(model)
+}
+
+// newHealth adds a model. p.mu must be held.
+func (p *provider) newHealth(model string) *Health {
+	h := &Health{state: p.state, model: strings.Clone(model)}
+	p.health[h.model] = h
 	return h
 }
 
@@ -89,7 +113,7 @@ func (p *provider) forgetModels() {
 		}
 	}
 	for name, h := range p.health {
-		if used, idle := h.lastUse(); idle && latest.Sub(used) >= forgottenAfter {
+		if used, idle := h.lastUse(); idle && !h.named && latest.Sub(used) >= forgottenAfter {
 			delete(p.health, name)
 		}
 	}

@@ -457,3 +457,23 @@ func BenchmarkHealth(b *testing.B) {
 		})
 	})
 }
+
+func TestModelsThatTheOperatorNamesKeepTheirRecords(t *testing.T) {
+	p, _ := newPool(1)
+	var named []*Health
+	for i := range 2 * maxModels {
+		named = append(named, p.NamedHealth(fmt.Sprint("named ", i)))
+	}
+	for i := range 3 * maxModels {
+		visit(p.Health(fmt.Sprint("made up ", i)), time.Duration(i)*time.Minute, nil).Leave()
+	}
+	for i, h := range named {
+		name := fmt.Sprint("named ", i)
+		if p.Health(name) != h || p.NamedHealth(name) != h || h.model != name {
+			t.Fatalf("%s has another record than at first, or none of its own", name)
+		}
+	}
+	if got, most := len(p.provider.health), 3*maxModels+1; got > most {
+		t.Errorf("%d records, want at most %d", got, most)
+	}
+}

@@ -2,8 +2,8 @@ package keys
 
 import "time"
 
-// Lease is one use of a key. Exactly one of Succeed, Fail and Return ends it; calls
-// after that do nothing. It belongs to one attempt of a request, is not safe for
+// Lease is one use of a key. Exactly one of Succeed, Fail, Return and Cancel ends it;
+// calls after that do nothing. It belongs to one attempt of a request, is not safe for
 // concurrent use, and is not to be copied once in use, since a copy does not know
 // that the other has ended.
 type Lease struct {
@@ -104,6 +104,19 @@ func (l *Lease) Return() {
 	if shared := l.end(); shared != nil {
 		defer shared.mu.Unlock()
 		l.giveBack(shared)
+	}
+}
+
+// Cancel says that the key has not been used after all: it is Return, and the use
+// does not count in the key's requests per minute.
+func (l *Lease) Cancel() {
+	pool := l.pool
+	if shared := l.end(); shared != nil {
+		defer shared.mu.Unlock()
+		l.giveBack(shared)
+		if pool.limits.RequestsPerMinute > 0 {
+			l.memory.requests.putBack(pool.limits.RequestsPerMinute)
+		}
 	}
 }
 

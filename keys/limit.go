@@ -40,6 +40,11 @@ func (b *bucket) take(now time.Time, n int64, perMinute int) {
 	}
 }
 
+// putBack undoes the take of one unit.
+func (b *bucket) putBack(perMinute int) {
+	b.full = b.full.Add(-time.Minute / time.Duration(perMinute))
+}
+
 // CountsTokens reports whether the pool's keys have a limit of tokens, so that
 // [Pool.Charge] has a use.
 func (p *Pool) CountsTokens() bool { return p.limits.TokensPerMinute > 0 }

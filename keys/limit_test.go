@@ -141,3 +141,42 @@ func TestUsedUpLimitLeavesTheProbeToOthers(t *testing.T) {
 		lease.Succeed(at(2 * time.Second))
 	}
 }
+
+func TestACancelledLeaseDoesNotCountInTheLimits(t *testing.T) {
+	now := time.Now()
+	for _, perMinute := range []int{1, 3, 7, 60, 1000} {
+		pool := NewState().Pool("p", []*Key{NewKey("p", "K", "s")}, Limits{RequestsPerMinute: perMinute})
+		for i := range 3 * perMinute {
+			lease, ok := pool.Pick(now, "m", nil, "")
+			if !ok {
+				t.Fatalf("%d a minute: Pick %d found no key, want those before to be cancelled", perMinute, i)
+			}
+			lease.Cancel()
+			lease.Cancel() // does nothing
+			lease.Return() // nor does this
+		}
+		for i := range perMinute {
+			if _, ok := pool.Pick(now, "m", nil, ""); !ok {
+				t.Fatalf("%d a minute: Pick %d found no key", perMinute, i)
+			}
+		}
+		if _, ok := pool.Pick(now, "m", nil, ""); ok {
+			t.Errorf("%d a minute: one more than that was picked", perMinute)
+		}
+	}
+}
+
+func TestACancelledLeaseGivesItsProbeBack(t *testing.T) {
+	now := time.Now()
+	pool := NewState().Pool("p", []*Key{NewKey("p", "K", "s")}, Limits{})
+	lease, _ := pool.Pick(now, "m", nil, "")
+	lease.Fail(now, ScopeKey, time.Second, ReasonRateLimited)
+	now = now.Add(2 * time.Second)
+	for range 3 {
+		probe, ok := pool.Pick(now, "m", nil, "")
+		if !ok || !probe.Probe {
+			t.Fatalf("Pick after the rest = %v, %v, want a probe", probe.Probe, ok)
+		}
+		probe.Cancel()
+	}
+}

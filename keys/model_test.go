@@ -94,7 +94,7 @@ var breakers = []*Breaker{
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 0)), state: NewState(), keys: newKeys("p", 5),
-		requests: make([]*refRequest, 5), seen: make(map[string]int), busy: seed%4 == 1,
+		requests: make([]*refRequest, 5), seen: make(map[string]int), busy: seed%2 == 1,
 	}
 	w.forget()
 	w.reload()
@@ -200,13 +200,13 @@ func (w *world) step() {
 	model := modelNames[w.rng.IntN(len(modelNames))]
 	r := w.requests[w.rng.IntN(len(w.requests))]
 	switch op := w.rng.IntN(1000); {
-	case op < 250:
+	case op < 200:
 		w.pick(i, model, r)
-	case op < 450:
+	case op < 380:
 		w.endLease()
-	case op < 550:
+	case op < 520:
 		w.enter(i, model)
-	case op < 700:
+	case op < 720:
 		w.tellVisit()
 	case op < 900:
 		if d := w.duration(); w.busy {
@@ -368,17 +368,19 @@ func (w *world) tellVisit() {
 	i := w.rng.IntN(len(w.visits))
 	v, now, ref := w.visits[i], w.moment(), w.visits[i].refOf
 	asked := int64(0)
-	if w.rng.IntN(10) == 0 {
+	if w.rng.IntN(4) == 0 {
 		asked = w.duration()
 	}
 	switch op := w.rng.IntN(20); {
-	case op < 4:
+	case op < 6:
+		until, _, _, _ := ref.open.sum()
 		closed := !v.decided && ref.succeed(v.ref, now, v.breaker)
 		w.logf("success of a visit at %v: closed %v", time.Duration(now), closed)
 		want(w, "Visit.Succeed", v.real.Succeed(at64(now)), closed)
 		v.good, v.decided = v.good || !v.decided, true
 		w.saw("closed", closed)
-	case op < 10:
+		w.saw("closed early", closed && now < until)
+	case op < 11:
 		opened := int64(0)
 		if !v.decided {
 			opened = ref.fault(v.ref, now, asked, 1, v.breaker)

@@ -39,6 +39,7 @@ type provider struct {
 	rest   rest               // of all keys; guarded by mu
 	probes uint64             // the number of the last probe; guarded by mu
 	health map[string]*Health // by upstream model; guarded by mu
+	named  int                // how many of health the operator has named; guarded by mu
 }
 
 // memory is what is known about one key. What changes in use is guarded by the mu

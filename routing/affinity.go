@@ -41,7 +41,9 @@ const (
 	affinityFresh = time.Minute
 )
 
-func (a *Affinity) shard(id uint64) *affinityShard { return &a.shards[id%affinityShards] }
+// shard goes by the upper bits: the lowest one is always set, see
+// [Request.conversation].
+func (a *Affinity) shard(id uint64) *affinityShard { return &a.shards[id>>32%affinityShards] }
 
 // find tells where a conversation was answered.
 func (a *Affinity) find(id uint64, now time.Time) (place, bool) {
@@ -161,6 +163,7 @@ func (q *Request) conversation() (id uint64, goesOn bool) {
 	h.WriteString(q.Client)
 	h.WriteByte(0)
 	h.WriteString(q.Model)
+	h.WriteByte(0)
 	for _, name := range sessionHeaders {
 		if values := q.Header[name]; len(values) > 0 && values[0] != "" {
 			h.WriteByte('h')

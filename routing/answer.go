@@ -16,8 +16,9 @@ type Answer struct {
 	// Provider and Model name the route that answered: a provider file and an
 	// upstream model.
 	Provider, Model string
-	// Attempts are all upstream calls of the request, the last one being the
-	// answer.
+	// Attempts are all upstream calls of the request in the order in which they
+	// began. The one without a class is the answer; a hedge that it has outrun
+	// may have begun after it.
 	Attempts []Attempt
 	// Status and Header are the upstream's.
 	Status int

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
@@ -46,11 +47,16 @@ const (
 	maxErrorBody = 64 << 10
 	// maxAnswer is the largest whole answer.
 	maxAnswer = 64 << 20
+	// maxStream is how much a stream may send that passes untouched. It is never
+	// held, so that is about an upstream that does not stop, and not about
+	// memory.
+	maxStream = 256 << 20
 	// maxHeld is how many bytes a stream may send before its first content, in
-	// whole events; maxHeldEvent is the same for one event, which may be an
-	// image.
+	// whole events; maxHeldEvent is how long one event may be, which may hold an
+	// image. Before content such an event is in memory twice, and each time once
+	// more while its buffer grows.
 	maxHeld      = 1 << 20
-	maxHeldEvent = 32 << 20
+	maxHeldEvent = 24 << 20
 )
 
 // Why an attempt's context was cancelled, told by its cause.
@@ -108,6 +114,13 @@ func (f *failure) message() string {
 	return cmp.Or(f.err.Message, fmt.Sprintf("the provider answered with status %d", f.status))
 }
 
+// exceedsLimit reports whether the request alone is larger than the limit that it
+// met, by the words of OpenAI and Groq ("Request too large for gpt-4o ... on tokens
+// per min (TPM): Limit 30000, Requested 40000").
+func (f *failure) exceedsLimit() bool {
+	return f.class == RateLimited && strings.Contains(strings.ToLower(f.err.Message), "request too large")
+}
+
 // standsFor is the status that counts: the answer's, or the one that an error
 // inside of a good answer speaks of.
 func (f *failure) standsFor() int {
@@ -139,7 +152,9 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 		cancel(nil)
 		return result{failure: f}
 	}
-	if q.Stream && response.StatusCode >= 200 && response.StatusCode <= 299 {
+	good := response.StatusCode >= 200 && response.StatusCode <= 299
+	encoded := hasCoding(response.Header)
+	if q.Stream && good && !encoded {
 		stream, f := openStream(ctx, cancel, deadline, q, response, key)
 		return result{status: response.StatusCode, header: response.Header, stream: stream, failure: f}
 	}
@@ -147,14 +162,25 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 	defer cancel(nil)
 	defer deadline.stop()
 	defer response.Body.Close()
-	if response.StatusCode < 200 || response.StatusCode > 299 {
+	switch {
+	case !good:
 		return result{failure: statusFailure(ctx, q, response, key)}
+	case encoded:
+		return result{failure: broken(response, "the answer is in an encoding that was not asked for")}
 	}
 	whole, f := readWhole(ctx, q, response, response.Body, key)
 	if f == nil && q.asked != nil {
 		whole, f = translated(whole, q.asked, response)
 	}
 	return result{status: response.StatusCode, header: response.Header, whole: whole, failure: f}
+}
+
+// hasCoding reports whether a body is in a content coding. The transport asks for
+// gzip, undoes it and takes the header away; any other coding was not asked for,
+// and whoever names one cannot be taken at the word of its bytes either.
+func hasCoding(h http.Header) bool {
+	coding := h.Get("Content-Encoding")
+	return coding != "" && !strings.EqualFold(coding, "identity")
 }
 
 // upstreamRequest builds the call: the route's URL, headers by allow list, and

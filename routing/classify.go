@@ -89,6 +89,11 @@ func classifyTransport(err error) Class {
 	return Broken
 }
 
+// ofRequest reports whether what the client asks for is at fault.
+func (c Class) ofRequest() bool {
+	return c == InvalidRequest || c == ContextTooLong || c == ContentPolicy
+}
+
 // statusFor is what the client sees when an attempt of this class was the
 // best that could be had. upstream is the status that the provider sent, 0
 // when none came.

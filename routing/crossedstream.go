@@ -39,13 +39,17 @@ func (s *Stream) settle() {
 	}
 }
 
-// fault is why a translation cannot go on, although the upstream's stream does:
-// it makes no sense, or there is more of it than an answer may have.
+// fault is why a stream cannot go on, although the upstream's does: there is more
+// of it than an answer may have, or a translation makes no sense of it.
 func (s *Stream) fault() *translate.Error {
-	if s.crossing == nil {
+	switch {
+	case s.crossing == nil && s.watcher.Unfinished() > maxHeldEvent:
+		return &translate.Error{Message: "the upstream sent an event that is too long"}
+	case s.crossing == nil && s.seen > maxStream:
+		return &translate.Error{Message: "the answer is larger than 256 MiB"}
+	case s.crossing == nil:
 		return nil
-	}
-	if s.seen > maxAnswer {
+	case s.seen > maxAnswer:
 		return &translate.Error{Message: "the answer is larger than 64 MiB"}
 	}
 	return s.crossing.Broken()

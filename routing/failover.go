@@ -17,12 +17,12 @@ type walk struct {
 	ends         time.Time
 	conversation conversation
 
-	mu    sync.Mutex // guards queue and at, which a hedge may split
-	queue []*Candidate
-	at    int // the next in the queue
+	mu       sync.Mutex // guards what a hedge may split
+	queue    []*Candidate
+	at       int   // the next in the queue
+	fellBack Class // why larger or more lenient models have been queued
 
 	made       *atomic.Int32 // upstream calls, of the hedge too
-	hedging    bool          // this is the hedge, and has not asked anybody yet
 	attempts   []Attempt
 	since      int          // the first attempt since the request last waited
 	turn       turn         // of the candidate that is being asked
@@ -31,7 +31,7 @@ type walk struct {
 	refused    bool         // the retry budget was used up
 
 	told     *failure // the failure that the client hears of, should none answer
-	fellBack Class    // why larger or more lenient models have been queued
+	mistaken bool     // what the client wrote is what was refused
 	skipped  []Skip   // candidates that were passed over, and why
 	rests    rest     // of the first key that will be back
 
@@ -71,6 +71,9 @@ func (r *Router) Do(ctx context.Context, q *Request) (*Answer, *Failure) {
 		now = time.Now()
 		d, worth := w.worthWaiting(now, r.wait-waited)
 		if !worth || !pause(ctx, d) {
+			if ctx.Err() != nil {
+				w.hear(cancelled(context.Cause(ctx)))
+			}
 			if w.refused {
 				r.notify(Notice{Kind: RetryRefused})
 			}
@@ -168,7 +171,8 @@ func (w *walk) try(ctx context.Context, c *Candidate, last bool) (answer *Answer
 	*t = turn{walk: w, candidate: c, model: model, health: c.healthOf(model), last: last}
 	defer t.letGo()
 	for !w.exhausted() {
-		lease, ok := c.pool.Pick(time.Now(), model, &t.tried, w.conversation.keyAt(c))
+		now := time.Now()
+		lease, ok := c.pool.Pick(now, model, &t.tried, w.conversation.keyAt(c))
 		if !ok && t.cycle+1 < w.router.keyCycles && t.tried.NextCycle() {
 			t.cycle++
 			continue
@@ -177,9 +181,10 @@ func (w *walk) try(ctx context.Context, c *Candidate, last bool) (answer *Answer
 			w.note(c, model)
 			return nil, false
 		}
-		answer, next := t.ask(ctx, &lease)
+		answer, next := t.ask(ctx, &lease, now)
 		switch next {
 		case nextRoute:
+			w.note(c, model) // a rule may have put all of them to rest
 			return nil, false
 		case stopHere:
 			return answer, answer == nil

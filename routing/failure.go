@@ -34,13 +34,10 @@ type Failure struct {
 // provider or because it names no model: another upstream or an estimate would
 // not help.
 func (f *Failure) OfRequest() bool {
-	switch f.Class {
-	case InvalidRequest, ContextTooLong, ContentPolicy:
-		return len(f.Attempts) > 0
-	case ModelUnknown:
+	if f.Class == ModelUnknown {
 		return len(f.Attempts) == 0
 	}
-	return false
+	return f.Class.ofRequest() && len(f.Attempts) > 0
 }
 
 // failure is what the client is told when nothing answered.
@@ -86,13 +83,29 @@ func (w *walk) failure(now time.Time) *Failure {
 		f.Err = translate.Error{Status: told.class.statusFor(told.standsFor()), Message: "the provider refused this gateway's key; its operator has been told by the log"}
 	case Broken:
 		// What seems ill is asked all the same when nothing else is left, so a
-		// client need not wait for a breaker.
+		// client need not wait for a breaker; but it has to for keys, where a
+		// rule of the provider's file has put all of them to rest.
 		f.Err.Type, f.Err.Code = "", ""
-		f.RetryAfter = max(told.resetAfter, time.Second)
+		f.RetryAfter = max(told.resetAfter, w.untilUsable(now), time.Second)
 	case ModelUnknown:
 		f.Err.Code = "model_not_found"
 	}
 	return f
+}
+
+// untilUsable is how long all keys of all candidates rest from now on, 0 if one of
+// them does not.
+func (w *walk) untilUsable(now time.Time) time.Duration {
+	soonest, known := time.Duration(0), false
+	for _, c := range w.plan.candidates {
+		if !c.serves(w.request) {
+			continue
+		}
+		if at, _, _, ok := c.pool.Soonest(now, c.upstreamModel(w.request)); ok && (!known || at.Sub(now) < soonest) {
+			soonest, known = at.Sub(now), true
+		}
+	}
+	return max(soonest, 0)
 }
 
 // untried tells why not a single attempt was made.

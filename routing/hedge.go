@@ -23,7 +23,7 @@ type branch struct {
 // come by then, the candidates that are still queued are asked at the same time,
 // by a second branch of the walk, while the first goes on with the one that it is
 // asking. The first answer counts; the other branch is cancelled. A hedge spends
-// the retry budget, which is its cap.
+// the retry budget, which is its cap; where that is used up, they stay queued.
 func (w *walk) hedged(ctx context.Context) *Answer {
 	if w.plan.model.HedgeAfter <= 0 || len(w.queue) < 2 {
 		return w.run(ctx)
@@ -51,16 +51,16 @@ func (w *walk) hedged(ctx context.Context) *Answer {
 }
 
 // split takes what is still queued off the walk, as a walk of its own; nil where
-// nothing is.
+// nothing is, or where it may not be asked yet.
 func (w *walk) split() *walk {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.at >= len(w.queue) {
+	if w.at >= len(w.queue) || w.exhausted() || !w.router.retries.Take(time.Now()) {
 		return nil
 	}
 	rest := &walk{
 		router: w.router, request: w.request, plan: w.plan, ends: w.ends,
-		conversation: w.conversation, queue: w.queue[w.at:], made: w.made, hedging: true,
+		conversation: w.conversation, queue: w.queue[w.at:], made: w.made, fellBack: w.fellBack,
 	}
 	w.queue = w.queue[:w.at]
 	return rest
@@ -79,12 +79,13 @@ func (w *walk) fork(ctx context.Context) *branch {
 }
 
 // join makes one of two branches, of which a has ended: if a has an answer, b is
-// cancelled, else b's outcome counts. It waits for both, since what they read
-// belongs to the request. b may be nil.
+// cancelled, else b's outcome counts. A mistake of the client's that the first
+// branch heard of ends the second too, as it would if there were no hedge. It waits
+// for both, since what they read belongs to the request. b may be nil.
 func (w *walk) join(a, b *branch) *Answer {
 	winner, loser := a, b
 	if b != nil {
-		if a.answer != nil || a.panic != nil {
+		if a.answer != nil || a.panic != nil || a.walk == w && w.mistaken {
 			b.cancel(errOutrun)
 		}
 		<-b.done

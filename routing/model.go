@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
@@ -211,6 +212,15 @@ func (r *Route) ProtocolFor(client translate.Protocol) translate.Protocol {
 		return client
 	}
 	return r.Provider.Endpoints.TranslateTo
+}
+
+// keyVariable names a variable in which a key of the route would be found.
+func (r *Route) keyVariable() string {
+	patterns := r.Provider.KeyPatterns()
+	if len(r.APIKeyEnv) > 0 {
+		patterns = r.APIKeyEnv
+	}
+	return keys.Variable(r.Provider.ID, patterns)
 }
 
 // usable reports whether requests can be sent, but for the key.

@@ -9,10 +9,11 @@ import (
 // Notice is something that the operator may want to hear of when it happens.
 type Notice struct {
 	Kind NoticeKind
-	// Provider is always set, Model (the upstream's name; empty: all models)
-	// and KeyID where they matter.
+	// Provider and Model (the upstream's name) are what was asked, and KeyID with
+	// which key. Those are empty that have no part in it.
 	Provider, Model, KeyID string
-	// Scope and Why tell what a cooldown rests and for what reason.
+	// Scope and Why tell what a cooldown rests, which may be more than the key
+	// for the model, and for what reason.
 	Scope keys.Scope
 	Why   keys.Reason
 	// For is how long it lasts, where something begins.

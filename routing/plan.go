@@ -95,14 +95,35 @@ type plan struct {
 // ProviderStatus is what health reports tell about a provider.
 type ProviderStatus struct {
 	Provider *Provider
-	// Pool holds its keys.
+	// Pool holds its keys, but for those that only a route names.
 	Pool *keys.Pool
+
+	routePools []*keys.Pool // of routes that have keys of their own
+}
+
+// Keys tells about all keys with which the provider may be asked: its own, then
+// those that only routes name.
+func (s *ProviderStatus) Keys(now time.Time) []keys.KeyStatus {
+	all := s.Pool.Status(now)
+	for _, pool := range s.routePools {
+		for _, key := range pool.Status(now) {
+			if !slices.ContainsFunc(all, func(known keys.KeyStatus) bool { return known.ID == key.ID }) {
+				all = append(all, key)
+			}
+		}
+	}
+	return all
+}
+
+// hasKeys reports whether there is any key, usable or not.
+func (s *ProviderStatus) hasKeys() bool {
+	return s.Pool.Len() > 0 || slices.ContainsFunc(s.routePools, func(p *keys.Pool) bool { return p.Len() > 0 })
 }
 
 // KeysAvailable is how many of the provider's keys do not rest as a whole.
-func (s ProviderStatus) KeysAvailable(now time.Time) int {
+func (s *ProviderStatus) KeysAvailable(now time.Time) int {
 	available := 0
-	for _, key := range s.Pool.Status(now) {
+	for _, key := range s.Keys(now) {
 		if !slices.ContainsFunc(key.Cooling, func(c keys.Cooling) bool { return !c.HalfOpen && c.Scope != keys.ScopeKeyModel }) {
 			available++
 		}
@@ -130,7 +151,7 @@ func New(o Options) (*Router, []Problem, error) {
 	if r.notify == nil {
 		r.notify = func(Notice) {}
 	}
-	b := builder{options: o, router: r, routes: make(map[*Route]*Candidate), pools: make(map[*Provider]*keys.Pool)}
+	b := builder{options: o, router: r, routes: make(map[*Route]*Candidate), pools: make(map[*Provider]*keys.Pool), routePools: make(map[*Provider][]*keys.Pool)}
 	for _, p := range o.Catalog.Providers() {
 		r.providers = append(r.providers, ProviderStatus{Provider: p, Pool: b.poolOf(p)})
 	}
@@ -141,6 +162,9 @@ func New(o Options) (*Router, []Problem, error) {
 			return nil, b.problems, err
 		}
 		r.plans[m] = planned
+	}
+	for i := range r.providers {
+		r.providers[i].routePools = b.routePools[r.providers[i].Provider]
 	}
 	return r, b.problems, nil
 }
@@ -164,13 +188,14 @@ func (r *Router) Providers() []ProviderStatus { return r.providers }
 // ReadyProviders names the enabled providers that have a key, and those that
 // need none.
 func (r *Router) ReadyProviders() (withKeys, keyless []string) {
-	for _, status := range r.providers {
+	for i := range r.providers {
+		status := &r.providers[i]
 		p := status.Provider
 		switch {
 		case !p.Enabled || p.Unusable != "":
 		case p.Keyless():
 			keyless = append(keyless, p.ID)
-		case status.Pool.Len() > 0:
+		case status.hasKeys():
 			withKeys = append(withKeys, p.ID)
 		}
 	}
@@ -179,11 +204,12 @@ func (r *Router) ReadyProviders() (withKeys, keyless []string) {
 
 // builder holds what is shared while plans are made.
 type builder struct {
-	options  Options
-	router   *Router
-	routes   map[*Route]*Candidate
-	pools    map[*Provider]*keys.Pool
-	problems []Problem
+	options    Options
+	router     *Router
+	routes     map[*Route]*Candidate
+	pools      map[*Provider]*keys.Pool
+	routePools map[*Provider][]*keys.Pool // of routes that name keys
+	problems   []Problem
 }
 
 func (b *builder) plan(m *Model) (*plan, error) {
@@ -247,6 +273,7 @@ func (b *builder) candidate(route *Route) (*Candidate, error) {
 	pool := b.poolOf(route.Provider)
 	if len(route.APIKeyEnv) > 0 {
 		pool = b.newPool(route.Provider, route.APIKeyEnv)
+		b.routePools[route.Provider] = append(b.routePools[route.Provider], pool)
 	}
 	connect := route.TimeoutsFor(route.UpstreamModel(""), b.options.Timeouts).Connect
 	transport, err := b.options.Transport(route.Provider, connect)
@@ -263,7 +290,7 @@ func (b *builder) candidate(route *Route) (*Candidate, error) {
 	if route.Model != "*" {
 		c.model = route.UpstreamModel("")
 		c.quoted = quoted(c.model)
-		c.health = pool.Health(c.model)
+		c.health = pool.NamedHealth(c.model)
 	}
 	if c.endpoints, err = endpointsOf(route); err != nil {
 		return nil, err

@@ -20,10 +20,11 @@ type ProviderReport struct {
 // Report tells about the keys and models of all providers, sorted by name.
 func (r *Router) Report(now time.Time) []ProviderReport {
 	reports := make([]ProviderReport, 0, len(r.providers))
-	for _, status := range r.providers {
+	for i := range r.providers {
+		status := &r.providers[i]
 		reports = append(reports, ProviderReport{
 			Provider: status.Provider.ID,
-			Keys:     status.Pool.Status(now),
+			Keys:     status.Keys(now),
 			Models:   status.Pool.ModelStatus(now),
 		})
 	}
@@ -40,10 +41,10 @@ type PlanReport struct {
 // CandidateReport is one route of a plan.
 type CandidateReport struct {
 	Provider string             `json:"provider"`
-	Model    string             `json:"model"`             // as the provider calls it
-	Protocol translate.Protocol `json:"protocol"`          // in which it is asked
-	Via      string             `json:"via,omitempty"`     // the fallback model that leads here
-	Purpose  Class              `json:"purpose,omitempty"` // context_too_long or content_policy: asked after such a failure only
+	Model    string             `json:"model"`              // as the provider calls it
+	Protocol translate.Protocol `json:"protocol,omitempty"` // in which it is asked; empty if it never is
+	Via      string             `json:"via,omitempty"`      // the fallback model that leads here
+	Purpose  Class              `json:"purpose,omitempty"`  // context_too_long or content_policy: asked after such a failure only
 	Verdict  Verdict            `json:"verdict"`
 	Why      SkipReason         `json:"why,omitempty"`    // with last_resort and skipped
 	Detail   string             `json:"detail,omitempty"` // the same in words
@@ -88,7 +89,14 @@ func (r *Router) Plan(model string, client translate.Protocol, stream bool, now 
 			report.Candidates = append(report.Candidates, candidate)
 		}
 	}
-	report.Candidates = append(report.Candidates, unusable(m)...)
+	seen := make(map[*Model]bool)
+	report.Candidates = unusable(report.Candidates, m, "", "", seen)
+	for _, fallback := range m.ContextFallbacks {
+		report.Candidates = unusable(report.Candidates, fallback.Model, fallback.Name, ContextTooLong, seen)
+	}
+	for _, fallback := range m.PolicyFallbacks {
+		report.Candidates = unusable(report.Candidates, fallback.Model, fallback.Name, ContentPolicy, seen)
+	}
 	return report, true
 }
 
@@ -111,7 +119,7 @@ func (c *Candidate) report(q *Request, now time.Time) CandidateReport {
 		return skipped(SkippedEndpoint, "the provider's file has no endpoint for this")
 	}
 	if c.pool.Len() == 0 {
-		return skipped(SkippedKeyless, "no key is set in the environment")
+		return skipped(SkippedKeyless, "no key is set in the environment; set "+c.route.keyVariable())
 	}
 	if at, why, _, _ := c.pool.Soonest(now, name); why != "" {
 		report.Until = &at
@@ -134,9 +142,13 @@ func usableKeys(pool *keys.Pool, model string, now time.Time) int {
 	return usable
 }
 
-// unusable are the routes of a model that its plan leaves out.
-func unusable(m *Model) []CandidateReport {
-	var reports []CandidateReport
+// unusable appends the routes that plans leave out: those of a model and, depth
+// first, those of its fallbacks.
+func unusable(reports []CandidateReport, m *Model, via string, purpose Class, seen map[*Model]bool) []CandidateReport {
+	if seen[m] {
+		return reports
+	}
+	seen[m] = true
 	for i := range m.ModelRoutings {
 		route := &m.ModelRoutings[i]
 		if slices.Contains(m.Routes, route) {
@@ -147,24 +159,30 @@ func unusable(m *Model) []CandidateReport {
 		case !route.Provider.Enabled:
 			detail = "the provider's file says enabled: false"
 		case route.Provider.Unusable == "":
-			detail = "an environment variable of its base_url is not set"
+			detail = "an environment variable of the route's base_url is not set; the log of the start names it"
 		}
 		reports = append(reports, CandidateReport{
-			Provider: route.ProviderName, Model: route.Model, Verdict: VerdictSkipped, Why: SkippedUnusable, Detail: detail,
+			Provider: route.ProviderName, Model: route.Model, Via: via, Purpose: purpose,
+			Verdict: VerdictSkipped, Why: SkippedUnusable, Detail: detail,
 		})
+	}
+	for _, fallback := range m.Fallbacks {
+		reports = unusable(reports, fallback.Model, fallback.Name, purpose, seen)
 	}
 	return reports
 }
 
 // ResetKeys ends the rests of a provider's key with this ID, or with "" those of
-// all its keys, its breakers too; with no provider, everything. It returns how
-// many keys that were.
-func (r *Router) ResetKeys(provider, keyID string) int {
-	count := 0
-	for _, status := range r.providers {
-		if provider == "" || provider == status.Provider.ID {
-			count += status.Pool.Reset(keyID)
+// all its keys, its breakers too; with no provider, everything.
+func (r *Router) ResetKeys(provider, keyID string) {
+	for i := range r.providers {
+		status := &r.providers[i]
+		if provider != "" && provider != status.Provider.ID {
+			continue
+		}
+		status.Pool.Reset(keyID)
+		for _, pool := range status.routePools {
+			pool.Reset(keyID)
 		}
 	}
-	return count
 }

@@ -21,12 +21,13 @@ type SkipReason string
 
 // All reasons there are.
 const (
-	SkippedRequest  SkipReason = "request"  // the request cannot be sent there
-	SkippedEndpoint SkipReason = "endpoint" // the provider does not serve the endpoint
-	SkippedKeyless  SkipReason = "no_key"   // no key is set
-	SkippedResting  SkipReason = "resting"  // all its keys rest
-	SkippedBreaker  SkipReason = "breaker"  // the breaker of its model is open
-	SkippedUnusable SkipReason = "unusable" // disabled, or a variable of its file is not set
+	SkippedRequest  SkipReason = "request"      // the request cannot be sent there
+	SkippedEndpoint SkipReason = "endpoint"     // the provider does not serve the endpoint
+	SkippedKeyless  SkipReason = "no_key"       // no key is set
+	SkippedResting  SkipReason = "resting"      // all its keys rest
+	SkippedBreaker  SkipReason = "breaker"      // the breaker of its model is open
+	SkippedBudget   SkipReason = "retry_budget" // not known to be well, and no retry is left in the budget
+	SkippedUnusable SkipReason = "unusable"     // disabled, or a variable of its file is not set
 )
 
 // skip notes once that a candidate is passed over. f says why the request cannot

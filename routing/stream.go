@@ -47,6 +47,10 @@ type Stream struct {
 // one each, so it is small; a busy stream's events coalesce in it.
 const streamBuffer = 8 << 10
 
+// maxHeldBack is how much of an event is held back until the rest of it has come.
+// The last event of a response repeats all of it; images are longer.
+const maxHeldBack = 256 << 10
+
 var streamBuffers = sync.Pool{New: func() any { b := make([]byte, streamBuffer); return &b }}
 
 var watchers = sync.Pool{New: func() any { return new(translate.Watcher) }}
@@ -193,16 +197,31 @@ func (s *Stream) Next() ([]byte, error) {
 
 // read returns what was left of an unfinished event and what comes next.
 func (s *Stream) read() []byte {
+	if len(s.rest) > len(*s.buffer)/2 {
+		// A long event. The buffer stays as large, since where one was there
+		// may be more.
+		larger := make([]byte, 4*len(s.rest))
+		s.rest, s.buffer = larger[:copy(larger, s.rest)], &larger
+	}
 	buffer := *s.buffer
 	left := copy(buffer, s.rest)
 	n, err := s.body.Read(buffer[left:])
 	s.seen += n
 	s.watcher.Write(buffer[left : left+n])
-	if err != nil {
+	_, failed := s.watcher.Failure()
+	switch {
+	case err != nil:
 		s.readErr = err
 		s.end()
-	} else {
+	case s.crossing == nil && (failed || s.fault() != nil):
+		s.end()
+	default:
 		s.rearm()
+	}
+	if failed {
+		// What follows an error, such as the sign of a good end, must not make
+		// a client forget it.
+		n -= s.watcher.Surplus()
 	}
 	return buffer[:left+n]
 }
@@ -220,7 +239,10 @@ func (s *Stream) end() {
 // client none of it. An event that is too long for that passes as it comes.
 func (s *Stream) wholeEvents(data []byte) []byte {
 	unfinished := s.watcher.Unfinished()
-	if unfinished > len(data) || unfinished > streamBuffer/2 {
+	if _, failed := s.watcher.Failure(); failed && s.settled {
+		unfinished = 0 // what is behind the error has been cut off
+	}
+	if unfinished > len(data) || unfinished > maxHeldBack {
 		s.rest = nil
 		return data
 	}
@@ -269,7 +291,7 @@ func (s *Stream) finish() ([]byte, error) {
 	cause := context.Cause(s.ctx)
 	if e := s.fault(); e != nil {
 		s.failure = &failure{class: Broken, err: *e}
-		return s.failCrossed()
+		return s.fail()
 	}
 	if s.watcher.Complete() {
 		if s.crossing != nil {
@@ -283,6 +305,9 @@ func (s *Stream) finish() ([]byte, error) {
 		if s.crossing != nil {
 			return s.failCrossed()
 		}
+		if !s.watcher.FailureTold() {
+			return s.fail()
+		}
 		// The upstream's own error event has passed; nothing to add.
 		return s.last()
 	}
@@ -290,6 +315,11 @@ func (s *Stream) finish() ([]byte, error) {
 	if s.failure.class == ClientGone {
 		return nil, cause
 	}
+	return s.fail()
+}
+
+// fail ends the stream with the error of the client's protocol.
+func (s *Stream) fail() ([]byte, error) {
 	if s.crossing != nil {
 		return s.failCrossed()
 	}
@@ -362,7 +392,7 @@ func (s *Stream) Close() {
 	s.body.Close()
 	s.watcher.Tap(nil) // or the answer would be kept with it
 	watchers.Put(s.watcher)
-	if !s.lent {
+	if !s.lent && len(*s.buffer) <= streamBuffer {
 		s.buffers.Put(s.buffer)
 	}
 	s.watcher, s.buffer, s.held, s.rest = nil, nil, nil, nil

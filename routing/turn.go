@@ -31,7 +31,8 @@ type turn struct {
 	tried      keys.Tried
 	cycle      int
 	repeats    int      // of a status in retry_on_status
-	broken     bool     // an attempt of this turn met a broken upstream
+	begun      bool     // an attempt of this turn has been made
+	broken     bool     // one met a broken upstream
 	sent       *Request // what the candidate is asked: one of the two below or the client's
 	repaired   *Request // the client's, with tool results that it lacked
 	translated *Request // in the candidate's protocol
@@ -70,16 +71,23 @@ func (t *turn) release(q **Request) {
 	}
 }
 
-// ask asks with one key, more than once where the verdict is to do so.
-func (t *turn) ask(ctx context.Context, lease *keys.Lease) (*Answer, next) {
-	// Gives back what an attempt that came to no verdict held, also if it
-	// panicked; otherwise these do nothing.
-	defer lease.Return()
+// ask asks with one key from now on, more than once where the verdict is to do so.
+func (t *turn) ask(ctx context.Context, lease *keys.Lease, now time.Time) (*Answer, next) {
 	w := t.walk
+	made := len(w.attempts)
+	// Gives back what came to no verdict, also if it panicked; otherwise this
+	// does nothing.
+	defer func() {
+		if len(w.attempts) == made {
+			lease.Cancel()
+		} else {
+			lease.Return()
+		}
+	}()
 	for {
-		// A turn that has begun goes on, also if its own failure opened the breaker:
-		// the one further attempt that it has may be what answers.
-		visit, pass := t.health.Enter(time.Now(), &t.candidate.breaker, w.lastResort || t.broken)
+		// A turn that has begun goes on, also if its own failures opened the breaker:
+		// the further attempts that it has may be what answers.
+		visit, pass := t.health.Enter(now, &t.candidate.breaker, w.lastResort || t.begun)
 		if !pass {
 			w.passed = append(w.passed, t.candidate)
 			w.skip(t.candidate, t.model, SkippedBreaker, nil)
@@ -89,6 +97,7 @@ func (t *turn) ask(ctx context.Context, lease *keys.Lease) (*Answer, next) {
 		if next != sameKey || w.exhausted() {
 			return answer, next
 		}
+		now = time.Now()
 	}
 }
 
@@ -105,13 +114,17 @@ func (t *turn) visit(ctx context.Context, lease *keys.Lease, visit keys.Visit) (
 		return nil, nextRoute
 	}
 	if !t.mayRetry(time.Now()) {
-		// Other routes may be well, and so not need the budget.
+		// Routes that are well do not need the budget.
 		t.walk.refused = true
+		if !t.begun {
+			t.walk.skip(t.candidate, t.model, SkippedBudget, nil)
+		}
 		return nil, nextRoute
 	}
 	if int(t.walk.made.Add(1)) > t.walk.router.maxAttempts {
 		return nil, stopHere
 	}
+	t.begun = true
 	return t.attempt(ctx, lease, &visit)
 }
 
@@ -120,19 +133,13 @@ func (t *turn) visit(ctx context.Context, lease *keys.Lease, visit keys.Visit) (
 // more requests than there are. A further attempt at the same broken upstream is
 // the least likely to help, so it leaves some of the budget to other routes.
 func (t *turn) mayRetry(now time.Time) bool {
-	w := t.walk
-	if !w.hedging && (len(w.attempts) == 0 || t.health.Well()) {
+	if len(t.walk.attempts) == 0 || t.health.Well() {
 		return true
 	}
-	take := w.router.retries.Take
 	if t.broken {
-		take = w.router.retries.TakeSpare
+		return t.walk.router.retries.TakeSpare(now)
 	}
-	if !take(now) {
-		return false
-	}
-	w.hedging = false
-	return true
+	return t.walk.router.retries.Take(now)
 }
 
 // attempt makes one upstream call and judges it.
@@ -188,15 +195,21 @@ func (t *turn) attempt(ctx context.Context, lease *keys.Lease, visit *keys.Visit
 	record.Cooled = t.failed(f, verdict, lease, visit, now)
 	w.attempts = append(w.attempts, record)
 	w.hear(f)
+	w.mistaken = verdict.next == stopHere && f.class.ofRequest() && (f.class != InvalidRequest || t.sent.asked == nil)
 	if verdict.pause > 0 && (now.Add(verdict.pause).After(w.ends) || !pause(ctx, verdict.pause)) {
 		return nil, stopHere
 	}
 	return nil, verdict.next
 }
 
-// succeeded tells the key and the provider's health of an answer.
+// succeeded tells the key and the provider's health of an answer. A count of tokens
+// is none: providers limit and serve counting apart from answering, so it disproves
+// nothing, and how fast it came says nothing about the model.
 func (t *turn) succeeded(lease *keys.Lease, visit *keys.Visit, now time.Time) {
 	r, c := t.walk.router, t.candidate
+	if t.walk.request.Operation == translate.CountTokens {
+		return
+	}
 	if lease.Succeed(now) {
 		r.notify(Notice{Kind: KeyRecovered, Provider: c.route.Provider.ID, Model: t.model, KeyID: lease.Key.ID})
 	}

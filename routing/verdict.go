@@ -53,6 +53,11 @@ func (t *turn) judge(f *failure) verdict {
 	case KeyDead:
 		return verdict{next: nextKey, scope: keys.ScopeKey, rest: t.keyRest(), why: keys.ReasonDead}
 	case RateLimited:
+		if f.exceedsLimit() {
+			// Nor would it fit tomorrow: other routes may have a larger limit,
+			// and smaller requests can use the key.
+			return verdict{next: nextRoute}
+		}
 		return verdict{next: nextKey, scope: keys.ScopeKeyModel, rest: t.modelRest(f), why: keys.ReasonRateLimited}
 	case ModelUnknown:
 		return verdict{next: nextRoute}
@@ -153,9 +158,11 @@ func (w *walk) fallBack(why Class, models *sequence) next {
 	case w.fellBack != "" || len(models.candidates) == 0:
 		return stopHere
 	}
-	w.fellBack = why
 	// Only those: the routes left of this model would say the same.
-	w.enqueue(models.order(nil, w.conversation, w.request, time.Now()))
+	queue := models.order(nil, w.conversation, w.request, time.Now())
+	w.mu.Lock()
+	w.fellBack, w.queue, w.at = why, queue, 0
+	w.mu.Unlock()
 	w.passed = nil
 	return nextRoute
 }

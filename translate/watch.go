@@ -37,6 +37,8 @@ type Watcher struct {
 
 	failed  bool
 	failure Error
+	surplus int  // bytes of the last chunk behind the event that failed the stream
+	told    bool // see FailureTold
 
 	usage      Usage // Chat and Responses
 	usageKnown bool
@@ -76,9 +78,24 @@ func (w *Watcher) Tap(t Tap) { w.tap = t }
 // Write shows w the next bytes of the stream. It keeps no reference to chunk.
 func (w *Watcher) Write(chunk []byte) {
 	w.reader.feed(chunk)
+	w.surplus = 0
+	if w.failed {
+		w.surplus = len(chunk)
+	}
+	last := w.failed // whether events are what follows the last word about a failure
 	for w.reader.next() {
+		failed := w.failed
 		w.checkLength()
 		w.event(w.reader.name, rawjson.Parse(w.reader.data))
+		if !w.failed {
+			continue
+		}
+		ends := w.endsFailure()
+		if !failed || ends && !last {
+			w.surplus = len(chunk) - w.reader.at
+			w.told = ends
+		}
+		last = failed || ends
 	}
 	w.checkLength()
 }
@@ -106,10 +123,26 @@ func (w *Watcher) Close() {
 	}
 	data := rawjson.Parse(w.reader.data)
 	if isDone(data) || wholeObject(data) {
+		failed := w.failed
 		w.event(w.reader.name, data)
+		w.told = w.told || w.failed && !failed && w.endsFailure()
 	} else {
 		w.broken, w.torn = true, true
 	}
+}
+
+// endsFailure reports whether the event that has just been read is the last word
+// about a failure. Responses may say twice that it failed: by an error event, and
+// then by the event that ends its streams.
+func (w *Watcher) endsFailure() bool {
+	if w.protocol != Responses {
+		return true
+	}
+	name := string(w.reader.name)
+	if name == "" {
+		name = rawjson.Parse(w.reader.data).Get("type").Text().String()
+	}
+	return name == "response.failed"
 }
 
 // event interprets one event. Whatever follows the end of the answer is
@@ -226,6 +259,15 @@ func (w *Watcher) Complete() bool {
 // Failure returns the first error that the stream told of itself; its Status
 // is never 0. That a stream was merely cut is not a failure, see Complete.
 func (w *Watcher) Failure() (Error, bool) { return w.failure, w.failed }
+
+// Surplus returns how many bytes of what was written last stand behind the event
+// that failed the stream. A relay that ends its stream with the error leaves them
+// out.
+func (w *Watcher) Surplus() int { return w.surplus }
+
+// FailureTold reports whether the stream has told its failure in the way in which
+// its protocol ends: a bare error event is not the end in Responses.
+func (w *Watcher) FailureTold() bool { return w.told }
 
 // Usage returns the last usage that the stream reported.
 func (w *Watcher) Usage() (Usage, bool) {

@@ -406,6 +406,26 @@ func TestATappedStreamFailsWhereAnEventIsTooLong(t *testing.T) {
 	}
 }
 
+func TestSurplusIsWhatFollowsTheErrorOfAStream(t *testing.T) {
+	const before = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
+	const failure = "data: {\"error\":{\"message\":\"boom\"}}\n\n"
+	for _, behind := range []string{"", "data: [DONE]\n\n", "data: [DO", "data: {\"error\":{\"message\":\"again\"}}\n\n"} {
+		stream := before + failure + behind
+		for cut := range len(stream) + 1 {
+			var w Watcher
+			w.Reset(Chat)
+			passed := 0
+			for _, chunk := range []string{stream[:cut], stream[cut:]} {
+				w.Write([]byte(chunk))
+				passed += len(chunk) - w.Surplus()
+			}
+			if passed != len(before+failure) {
+				t.Errorf("%q cut at %d: %d bytes are no surplus, want %d", stream, cut, passed, len(before+failure))
+			}
+		}
+	}
+}
+
 func TestAnEventThatWasCutIsTorn(t *testing.T) {
 	const whole = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"
 	for rest, want := range map[string]bool{
@@ -433,6 +453,43 @@ func TestAnEventThatWasCutIsTorn(t *testing.T) {
 		w.Close()
 		if w.Torn() != want {
 			t.Errorf("Torn() after %q = %v, want %v", rest, w.Torn(), want)
+		}
+	}
+}
+
+func TestOnlyTheLastWordAboutAFailureEndsAStream(t *testing.T) {
+	const (
+		created = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n"
+		bare    = "event: error\ndata: {\"type\":\"error\",\"message\":\"busy\"}\n\n"
+		last    = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"id\":\"r\",\"error\":{\"message\":\"busy\"}}}\n\n"
+		unnamed = "data: {\"type\":\"response.failed\",\"response\":{\"id\":\"r\",\"error\":{\"message\":\"busy\"}}}\n\n"
+		good    = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n"
+		message = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"busy\"}}\n\n"
+		chat    = "data: {\"error\":{\"message\":\"busy\"}}\n\n"
+	)
+	for _, tc := range []struct {
+		name     string
+		protocol Protocol
+		stream   string
+		surplus  int
+		told     bool
+	}{
+		{"an error event alone", Responses, created + bare, 0, false},
+		{"and then the end", Responses, created + bare + last, 0, true},
+		{"the end alone", Responses, created + last + good, len(good), true},
+		{"the end without a name", Responses, created + unnamed, 0, true},
+		{"a good end behind the error", Responses, created + bare + good + last, len(good) + len(last), false},
+		{"the end without its empty line", Responses, created + last[:len(last)-1], 0, true},
+		{"Messages", Messages, message + message, len(message), true},
+		{"Chat", Chat, chat + "data: [DONE]\n\n", 14, true},
+	} {
+		w := new(Watcher)
+		w.Reset(tc.protocol)
+		w.Write([]byte(tc.stream))
+		surplus := w.Surplus()
+		w.Close()
+		if _, failed := w.Failure(); !failed || surplus != tc.surplus || w.FailureTold() != tc.told {
+			t.Errorf("%s: failed %v, surplus %d, told %v; want true, %d, %v", tc.name, failed, surplus, w.FailureTold(), tc.surplus, tc.told)
 		}
 	}
 }
