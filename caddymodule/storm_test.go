@@ -41,7 +41,9 @@ type outcome struct {
 func TestFaultStorm(t *testing.T) {
 	s := newStorm(*stormLength)
 	log := logFile(t)
-	g, upstreams := stormGateway(t, s, strings.Replace(log.option, "DEBUG", "WARN", 1))
+	// Minutes of it are more than a log file holds by default.
+	whole := strings.NewReplacer("DEBUG", "WARN", "\nformat", " {\nroll_disabled\n}\nformat").Replace(log.option)
+	g, upstreams := stormGateway(t, s, whole)
 	metered := attemptsMetric(t)
 	s.begin()
 	calm := g.weather(s, 1, calmTime)
