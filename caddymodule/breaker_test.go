@@ -142,3 +142,31 @@ func TestAUsedUpRetryBudgetKeepsNobodyFromARouteThatIsWell(t *testing.T) {
 		t.Errorf("calls to the one that is well = %d, want %d", n, requests)
 	}
 }
+
+func TestTheLeastIllRouteIsTheFirstOfTheLastResorts(t *testing.T) {
+	var well atomic.Bool
+	a := serve(t, answers(500, brokenBody))
+	b := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if well.Load() {
+			answers(200, chatAnswer)(w, r)
+			return
+		}
+		answers(500, brokenBody)(w, r)
+	}))
+	t.Setenv("A_API_KEY_1", "a-1")
+	t.Setenv("A_API_KEY_2", "a-2")
+	t.Setenv("B_API_KEY", "b-key")
+	g := start(t, setup{
+		providers: map[string]string{"a": provider("a", a.url, ""), "b": provider("b", b.url, "")},
+		models:    map[string]string{"m": model("m", "", "a/up", "b/up")},
+	})
+	for range 3 { // both breakers are open then, and a has failed twice as often
+		g.post(chatPath, chatRequest).want(t, 502)
+	}
+	well.Store(true)
+	a.reset()
+	got := g.post(chatPath, chatRequest).want(t, 200)
+	if n := got.header.Get("Llm-Proxy-Attempts"); n != "1" || len(a.all()) != 0 {
+		t.Errorf("attempts = %s, %d of them at the route that has failed more often; want 1 and 0", n, len(a.all()))
+	}
+}

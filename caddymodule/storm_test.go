@@ -32,31 +32,16 @@ type outcome struct {
 	got      response
 }
 
+// Every request that some provider would answer during all of its time is
+// answered, once and with its own answer; every one that none would answer fails
+// like a failure; and the upstreams count as many calls as the gateway does.
+//
+// It needs the time that it is given: where the machine stands still, upstreams
+// seem to.
 func TestFaultStorm(t *testing.T) {
 	s := newStorm(*stormLength)
-	extras := []string{
-		provider("a", "URL", ""),
-		strings.NewReplacer(`"responses": "/responses",`, "", `"messages": "/messages",`, "").Replace(provider("b", "URL", "")),
-		strings.NewReplacer(`"completions": "/chat/completions",`, `"completions": "/messages",`, `"responses": "/responses",`, "", `"messages": "/messages",`, "", `"openai"`, `"anthropic"`).Replace(provider("c", "URL", "")),
-	}
-	providers := make(map[string]string)
-	var upstreams []*stormUpstream
-	for i, name := range stormProviders {
-		u := serveStorm(t, s, i)
-		upstreams = append(upstreams, u)
-		text := strings.Replace(extras[i], "URL", "http://"+u.address, 1)
-		providers[name] = strings.Replace(text, `"enabled"`, `"timeouts": {"first_content": "300ms"}, "enabled"`, 1)
-		for key := range 3 {
-			t.Setenv(fmt.Sprintf("%s_API_KEY_%d", strings.ToUpper(name), key+1), fmt.Sprintf("%s-key-%d", name, key+1))
-		}
-	}
 	log := logFile(t)
-	g := start(t, setup{
-		global:    strings.Replace(log.option, "DEBUG", "WARN", 1),
-		providers: providers,
-		models:    map[string]string{"m": model("m", "", "a/up", "b/up", "c/up")},
-		directive: "max_attempts 20",
-	})
+	g, upstreams := stormGateway(t, s, strings.Replace(log.option, "DEBUG", "WARN", 1))
 	metered := attemptsMetric(t)
 	s.begin()
 	calm := g.weather(s, 1, calmTime)
@@ -71,63 +56,105 @@ func TestFaultStorm(t *testing.T) {
 	windows.Wait()
 	standstills := machine.stop()
 
-	for _, o := range calm {
-		if o.end != endedWell || o.attempts != 1 {
-			t.Fatalf("request %d in calm weather: %s after %d attempts, status %d, error %v: %s", o.number, o.end, o.attempts, o.got.status, o.got.err, o.got.body)
+	refused := strings.Count(log.text(t), "connect: connection refused")
+	ledger := s.ledger()
+	attempts := s.judge(t, stormy, standstills, ledger)
+	posts, before := 0, 0
+	for number, n := range ledger {
+		if number >= firstInStorm {
+			posts += n
 		}
 	}
+	for _, o := range calm {
+		if before += o.attempts; o.end != endedWell {
+			t.Errorf("request %d in calm weather: %s after %d attempts, status %d, error %v: %s", o.number, o.end, o.attempts, o.got.status, o.got.err, o.got.body)
+		}
+	}
+	// A connection that was in the queue of a listener as it closed is lost
+	// without an upstream that could count it.
+	queued := attempts - posts - refused
+	t.Logf("upstreams did %s", s.counted())
+	t.Logf("attempts: %d, %.3f per request; POSTs at the upstreams %d, refused connections %d, lost in a closing listener's queue %d",
+		attempts, float64(attempts)/float64(len(stormy)), posts, refused, queued)
+	if queued < 0 || queued > 2*len(s.refused[0]) && len(standstills) == 0 {
+		t.Errorf("%d attempts, but %d POSTs and %d refused connections", attempts, posts, refused)
+	}
+	if n := ledger[unknownNumber]; n > 0 && len(standstills) == 0 {
+		t.Errorf("%d POSTs came without their body", n)
+	}
+	if n := attemptsMetric(t) - metered; n != attempts+before {
+		t.Errorf("caddy_llm_proxy_attempts_total grew by %d, want %d", n, attempts+before)
+	}
+	calmly, roughly := latencies(calm), latencies(stormy)
+	t.Logf("latency: p50 %v, p99 %v in calm weather; p50 %v, p99 %v in the storm: %v added at p99",
+		calmly.percentile(50), calmly.percentile(99), roughly.percentile(50), roughly.percentile(99), roughly.percentile(99)-calmly.percentile(99))
+	t.Logf("the machine stood still %d times: %v", len(standstills), standstills)
+}
+
+// stormGateway runs the storm's upstreams and a gateway before them. The first
+// provider takes all protocols, the second Chat Completions, the third Messages.
+func stormGateway(t *testing.T, s *storm, global string) (*gateway, []*stormUpstream) {
+	t.Helper()
+	files := []string{
+		provider("a", "URL", ""),
+		strings.NewReplacer(`"responses": "/responses",`, "", `"messages": "/messages",`, "").Replace(provider("b", "URL", "")),
+		strings.NewReplacer(`"completions": "/chat/completions",`, `"completions": "/messages",`, `"responses": "/responses",`, "",
+			`"messages": "/messages",`, "", `"openai"`, `"anthropic"`).Replace(provider("c", "URL", "")),
+	}
+	providers := make(map[string]string)
+	var upstreams []*stormUpstream
+	for i, name := range stormProviders {
+		u := serveStorm(t, s, i)
+		upstreams = append(upstreams, u)
+		providers[name] = strings.NewReplacer("URL", "http://"+u.address, `"enabled"`, `"timeouts": {"first_content": "300ms"}, "enabled"`).Replace(files[i])
+		for key := range 3 {
+			t.Setenv(fmt.Sprintf("%s_API_KEY_%d", strings.ToUpper(name), key+1), fmt.Sprintf("%s-key-%d", name, key+1))
+		}
+	}
+	return start(t, setup{
+		global:    global,
+		providers: providers,
+		models:    map[string]string{"m": model("m", "", "a/up", "b/up", "c/up")},
+		directive: "max_attempts 20",
+	}), upstreams
+}
+
+// judge compares what became of the requests with the oracle, and the attempts
+// of each with what the upstreams counted. It returns how many attempts there
+// were.
+func (s *storm) judge(t *testing.T, outcomes []outcome, standstills []span, ledger map[int]int) (attempts int) {
+	t.Helper()
 	counts := make(map[string]int)
-	attempts, successes, due := 0, 0, 0
-	for _, o := range stormy {
+	due, successes := 0, 0
+	unsure := aftermath(standstills)
+	for _, o := range outcomes {
 		fate := s.oracle(o.number, o.streamed, o.during)
-		if fate == mustSucceed && overlaps(standstills, o.during) {
-			fate = mayBoth // the time that it was due was not its own
+		if fate == mustSucceed && overlaps(unsure, o.during) {
+			fate = mayBoth // the upstreams' time, and the retries of all that waited
 			counts["met a machine that stood still"]++
 		}
 		counts[fmt.Sprintf("%s: %s", fateNames[fate], o.end)]++
 		attempts += o.attempts
 		if fate == mustSucceed {
 			due++
+			if o.end == endedWell {
+				successes++
+			}
 		}
-		switch {
-		case o.end == endedLying,
-			fate == mustSucceed && o.end != endedWell,
-			fate == mustFail && o.end != endedFailed,
-			fate == mustBreak && o.end != endedFailed:
+		if !fate.allows(o.end) {
 			t.Errorf("request %d at %v, which %s: %s after %d attempts, status %d, error %v: %s",
 				o.number, o.during, fateNames[fate], o.end, o.attempts, o.got.status, o.got.err, o.got.body)
-		case fate == mustSucceed:
-			successes++
 		}
-		if n := s.posts[o.number]; n > o.attempts || n < o.attempts && !overlaps(s.refused[0], o.during) {
+		if n := ledger[o.number]; n > o.attempts || n < o.attempts && !overlaps(s.refused[0], o.during) && !overlaps(unsure, o.during) {
 			t.Errorf("request %d at %v: %d POSTs at the upstreams, %d attempts by the gateway", o.number, o.during, n, o.attempts)
 		}
 	}
-	refused := strings.Count(log.text(t), "connect: connection refused")
-	// A connection that was in the queue of a listener as it closed is lost
-	// without an upstream that could count it.
-	posts := s.total()
-	queued := attempts - posts - refused
-	t.Logf("%d requests in %v: %d of the %d that had to succeed did; %s", len(stormy), *stormLength, successes, due, counted(counts))
-	t.Logf("upstreams did %s", s.counted())
-	t.Logf("attempts: %d, %.3f per request; POSTs at the upstreams %d, refused connections %d, lost in a closing listener's queue %d",
-		attempts, float64(attempts)/float64(len(stormy)), posts, refused, queued)
-	calmly, roughly := latencies(calm), latencies(stormy)
-	t.Logf("latency: p50 %v, p99 %v in calm weather; p50 %v, p99 %v in the storm: %v added at p99",
-		calmly.percentile(50), calmly.percentile(99), roughly.percentile(50), roughly.percentile(99), roughly.percentile(99)-calmly.percentile(99))
-	t.Logf("the machine stood still %d times", len(standstills))
-	if queued < 0 || queued > 2*len(s.refused[0]) {
-		t.Errorf("%d attempts, but %d POSTs and %d refused connections", attempts, posts, refused)
+	t.Logf("%d requests in %v: %d of the %d that had to succeed did; %s", len(outcomes), *stormLength, successes, due, counted(counts))
+	// Beside all other tests, ten seconds may well be too noisy to tell much.
+	if due < len(outcomes)/4 && *stormLength >= time.Minute {
+		t.Errorf("only %d of %d requests were the gateway's to answer: the machine is too slow for this test", due, len(outcomes))
 	}
-	if n := s.posts[-1]; n > 0 {
-		t.Errorf("%d POSTs came without their body", n)
-	}
-	if n := attemptsMetric(t) - metered; n != attempts+len(calm) {
-		t.Errorf("caddy_llm_proxy_attempts_total grew by %d, want %d", n, attempts+len(calm))
-	}
-	if due < len(stormy)/4 {
-		t.Errorf("only %d of %d requests were the gateway's to answer: the machine is too slow for this test", due, len(stormy))
-	}
+	return attempts
 }
 
 // weather sends requests for a while, whether those before are answered or not.
@@ -227,6 +254,17 @@ func watchMachine() *machine {
 	return m
 }
 
+// aftermath is standstills with the time after them: all that came due meanwhile
+// comes at once, so that timeouts end that no upstream was slow for, and more
+// retries are asked for than the budget has.
+func aftermath(standstills []span) []span {
+	var all []span
+	for _, s := range standstills {
+		all = append(all, span{s.from, s.to + time.Second})
+	}
+	return all
+}
+
 func (m *machine) stop() []span {
 	close(m.quit)
 	<-m.done
@@ -248,6 +286,8 @@ func counted(counts map[string]int) string {
 }
 
 func (s *storm) counted() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	counts := make(map[string]int)
 	for fault, n := range s.seen {
 		if n > 0 {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -37,6 +38,9 @@ var stormProviders = []string{"a", "b", "c"}
 type span struct{ from, to time.Duration }
 
 func (s span) holds(at time.Duration) bool { return s.from <= at && at < s.to }
+
+// String is the span in seconds.
+func (s span) String() string { return fmt.Sprintf("%.3f-%.3f", s.from.Seconds(), s.to.Seconds()) }
 
 // period is how often the windows of time below come back.
 const period = 5 * time.Second
@@ -167,6 +171,17 @@ const (
 )
 
 var fateNames = []string{"must succeed", "must fail", "may do both", "is cut after content"}
+
+// allows reports whether a request of this fate may end so.
+func (f fate) allows(e end) bool {
+	switch f {
+	case mustSucceed:
+		return e == endedWell
+	case mustFail, mustBreak:
+		return e == endedFailed
+	}
+	return e != endedLying
+}
 
 // edge is how inexact the beginning and the end of windows of time are.
 const edge = 100 * time.Millisecond

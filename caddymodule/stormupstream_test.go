@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
@@ -75,6 +76,9 @@ func (u *stormUpstream) refuse(t *testing.T, stop <-chan struct{}) {
 	}
 }
 
+// unknownNumber counts for requests that cannot be told.
+const unknownNumber = -1
+
 var stormNumber = regexp.MustCompile(`number (\d+)`)
 
 // ServeHTTP implements http.Handler.
@@ -84,7 +88,7 @@ func (u *stormUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil || found == nil {
 		// The gateway gave the attempt up while it sent it; that it began to
 		// is an attempt all the same, of a request that we cannot know.
-		u.storm.count(-1, good)
+		u.storm.count(unknownNumber, good)
 		return
 	}
 	number, _ := strconv.Atoi(string(found[1]))
@@ -104,16 +108,11 @@ func (s *storm) count(number int, fault stormFault) {
 	}
 }
 
-// total is how many POSTs there were in the storm.
-func (s *storm) total() (posts int) {
+// ledger is how many POSTs there were, by request.
+func (s *storm) ledger() map[int]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for number, n := range s.posts {
-		if number >= firstInStorm {
-			posts += n
-		}
-	}
-	return posts
+	return maps.Clone(s.posts)
 }
 
 // do answers a request, or does not.

@@ -395,10 +395,13 @@ func (h *Health) InFlight() int {
 }
 
 // Well tells that nothing has gone wrong since the last success.
-func (h *Health) Well() bool {
+func (h *Health) Well() bool { return h.Failures() == 0 }
+
+// Failures is how many attempts have failed since the last success.
+func (h *Health) Failures() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.failures == 0
+	return h.failures
 }
 
 // State tells what the breaker does at now, and until when if it is open.

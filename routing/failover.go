@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -94,9 +95,25 @@ func (w *walk) run(ctx context.Context) *Answer {
 	// What was passed over because it seemed ill may well be back: a provider
 	// that might answer is better than none.
 	w.lastResort = true
+	w.leastIllFirst(w.passed)
 	w.enqueue(w.passed)
 	answer, _ = w.round(ctx)
 	return answer
+}
+
+// leastIllFirst orders the routes of each model by how often they have failed
+// lately: what is left of the retry budget goes where it may help. One success
+// there closes the breaker, and then others need none of it.
+func (w *walk) leastIllFirst(candidates []*Candidate) {
+	failures := func(c *Candidate) int { return c.healthOf(c.upstreamModel(w.request)).Failures() }
+	for len(candidates) > 0 {
+		n := 1
+		for n < len(candidates) && candidates[n].via == candidates[0].via {
+			n++
+		}
+		slices.SortStableFunc(candidates[:n], func(a, b *Candidate) int { return cmp.Compare(failures(a), failures(b)) })
+		candidates = candidates[n:]
+	}
 }
 
 func (w *walk) round(ctx context.Context) (answer *Answer, stop bool) {
