@@ -338,11 +338,15 @@ func (x *exchange) recover() {
 	if fault == nil {
 		return
 	}
+	stack := debug.Stack()
+	if elsewhere, ok := fault.(*routing.Fault); ok {
+		fault, stack = elsewhere.Value, elsewhere.Stack
+	}
 	if fault == http.ErrAbortHandler {
 		panic(fault)
 	}
 	x.handler.logger.Error("panic while serving a request",
-		zap.String("uuid", x.id), zap.String("panic", describePanic(fault)), zap.ByteString("stack", debug.Stack()))
+		zap.String("uuid", x.id), zap.String("panic", describePanic(fault)), zap.ByteString("stack", stack))
 	if x.committed {
 		panic(http.ErrAbortHandler)
 	}

@@ -25,8 +25,8 @@ type Health struct {
 	recent   window // since the breaker last opened, for its ratio
 	used     time.Time
 
-	latency float64 // in nanoseconds, smoothed, as of sampled; 0 if not known
-	sampled time.Time
+	streams latency // to the first content
+	answers latency // to the end of whole answers, which come when the model is done
 
 	open   bool          // or half-open, once until has passed
 	opened time.Time     // when it last opened; stays when it closes
@@ -138,6 +138,10 @@ type Visit struct {
 	// Probe says that the outcome decides about a half-open breaker.
 	Probe bool
 
+	// Whole is for the caller to set before Succeed: the answer is not streamed,
+	// so that the time it took says little about when a stream would begin.
+	Whole bool
+
 	health  *Health // nil once it has left
 	breaker *Breaker
 	began   time.Time
@@ -200,7 +204,11 @@ func (v *Visit) Succeed(now time.Time) (closed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.release(v)
-	h.sample(now, now.Sub(v.began))
+	if v.Whole {
+		h.answers.add(now, now.Sub(v.began))
+	} else {
+		h.streams.add(now, now.Sub(v.began))
+	}
 	if h.outdated(v) {
 		return false
 	}
@@ -336,16 +344,22 @@ func (h *Health) reset() {
 	h.goods++ // what ended before is forgotten with it
 }
 
-// sample adds a latency. h.mu must be held.
-func (h *Health) sample(now time.Time, latency time.Duration) {
-	value := float64(max(latency, 1)) // 0 means not known
-	if h.latency != 0 {
-		old := (1 - smoothing) * fading(now.Sub(h.sampled))
-		value = old*h.latency + (1-old)*value
+// latency is a smoothed latency. The zero value is not known.
+type latency struct {
+	ns float64 // as of at
+	at time.Time
+}
+
+// add adds a sample.
+func (l *latency) add(now time.Time, sample time.Duration) {
+	value := float64(max(sample, 1)) // 0 means not known
+	if l.ns != 0 {
+		old := (1 - smoothing) * fading(now.Sub(l.at))
+		value = old*l.ns + (1-old)*value
 	}
-	h.latency = value
-	if now.After(h.sampled) {
-		h.sampled = now
+	l.ns = value
+	if now.After(l.at) {
+		l.at = now
 	}
 }
 
@@ -355,12 +369,22 @@ func fading(age time.Duration) float64 {
 }
 
 // Latency is the time from [Health.Enter] to [Visit.Succeed], smoothed over the last
-// ones. It falls by two thirds every 2 minutes without any, so that a model which
-// was slow gets another chance. 0: not known.
+// streams, or over whole answers while there has been no stream. It falls by two
+// thirds every 2 minutes without any, so that a model which was slow gets another
+// chance. 0: not known.
 func (h *Health) Latency(now time.Time) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return time.Duration(h.latency * fading(now.Sub(h.sampled)))
+	known := h.known()
+	return time.Duration(known.ns * fading(now.Sub(known.at)))
+}
+
+// known is the latency that says most. h.mu must be held.
+func (h *Health) known() *latency {
+	if h.streams.ns != 0 {
+		return &h.streams
+	}
+	return &h.answers
 }
 
 // InFlight is how many visits have entered and not left.
@@ -406,7 +430,7 @@ func (h *Health) status(now time.Time) (status ModelStatus, ok bool) {
 		Model:     h.model,
 		Failures:  h.failures,
 		InFlight:  h.inFlight,
-		LatencyMS: time.Duration(h.latency).Milliseconds(),
+		LatencyMS: time.Duration(h.known().ns).Milliseconds(),
 	}
 	state, until := h.breakerState(now)
 	if status.Breaker = state; state == BreakerOpen {

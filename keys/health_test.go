@@ -291,6 +291,25 @@ func TestALateFaultDoesNotUndoYoungerSuccesses(t *testing.T) {
 	}
 }
 
+func TestWholeAnswersDoNotMakeStreamsLookSlow(t *testing.T) {
+	h := newHealth()
+	answer := func(whole bool, took time.Duration) {
+		v := visit(h, 0, nil)
+		v.Whole = whole
+		v.Succeed(at(took))
+		v.Leave()
+	}
+	answer(true, time.Minute)
+	if got := h.Latency(at(time.Minute)); got != time.Minute {
+		t.Errorf("latency of a whole answer = %v, want 1m while there is no other", got)
+	}
+	answer(false, time.Second)
+	answer(true, time.Minute)
+	if got := h.Latency(at(time.Second)); got != time.Second {
+		t.Errorf("latency = %v, want the stream's 1s", got)
+	}
+}
+
 func TestOutcomesOfAVisitCountOnce(t *testing.T) {
 	h := newHealth()
 	v := visit(h, 0, threeInARow)

@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -16,7 +17,14 @@ type branch struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when it has ended
 	answer *Answer
-	panic  any
+	fault  *Fault
+}
+
+// Fault is a panic in a goroutine that worked for a request. The request's own
+// panics with it, so that it ends as if it had come about there.
+type Fault struct {
+	Value any
+	Stack []byte // of where it came about
 }
 
 // hedged runs the walk. Where the model's file has hedge_after, and nothing has
@@ -72,7 +80,11 @@ func (w *walk) fork(ctx context.Context) *branch {
 	b := &branch{walk: w, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(b.done)
-		defer func() { b.panic = recover() }()
+		defer func() {
+			if value := recover(); value != nil {
+				b.fault = &Fault{value, debug.Stack()}
+			}
+		}()
 		b.answer = w.run(ctx)
 	}()
 	return b
@@ -85,7 +97,7 @@ func (w *walk) fork(ctx context.Context) *branch {
 func (w *walk) join(a, b *branch) *Answer {
 	winner, loser := a, b
 	if b != nil {
-		if a.answer != nil || a.panic != nil || a.walk == w && w.mistaken {
+		if a.answer != nil || a.fault != nil || a.walk == w && w.mistaken {
 			b.cancel(errOutrun)
 		}
 		<-b.done
@@ -94,9 +106,11 @@ func (w *walk) join(a, b *branch) *Answer {
 		}
 		w.merge(winner, loser)
 	}
-	if fault := a.fault(b); fault != nil {
-		winner.discard()
-		panic(fault)
+	for _, ended := range [...]*branch{a, b} {
+		if ended != nil && ended.fault != nil {
+			winner.discard()
+			panic(ended.fault)
+		}
 	}
 	if winner.answer == nil {
 		winner.cancel(nil)
@@ -105,14 +119,6 @@ func (w *walk) join(a, b *branch) *Answer {
 	winner.answer.Attempts, winner.answer.Skipped = w.attempts, w.skipped
 	winner.answer.cancel = winner.cancel
 	return winner.answer
-}
-
-// fault is what one of two branches panicked with.
-func (b *branch) fault(other *branch) any {
-	if b.panic == nil && other != nil {
-		return other.panic
-	}
-	return b.panic
 }
 
 // discard ends a branch whose answer, if it has one, came too late.

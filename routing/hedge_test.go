@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"testing"
@@ -194,8 +195,9 @@ func TestAFaultOfABranchIsTheRequestsAndLeavesNothingBehind(t *testing.T) {
 				b := newBench(t, modelOf(hedgeSoon, "a", "b"), nil, nil, tc.replies, nil)
 				func() {
 					defer func() {
-						if fault := recover(); fault != "oops" {
-							t.Errorf("the request panicked with %v, want oops", fault)
+						fault, ok := recover().(*Fault)
+						if !ok || fault.Value != "oops" || !bytes.Contains(fault.Stack, []byte("RoundTrip")) {
+							t.Errorf("the request panicked with %v, want oops and the stack of where it came about", fault)
 						}
 					}()
 					b.ask(t, nil)

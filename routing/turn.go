@@ -213,6 +213,7 @@ func (t *turn) succeeded(lease *keys.Lease, visit *keys.Visit, now time.Time) {
 	if lease.Succeed(now) {
 		r.notify(Notice{Kind: KeyRecovered, Provider: c.route.Provider.ID, Model: t.model, KeyID: lease.Key.ID})
 	}
+	visit.Whole = !t.walk.request.Stream
 	if visit.Succeed(now) {
 		r.notify(Notice{Kind: RouteClosed, Provider: c.route.Provider.ID, Model: t.model})
 	}
