@@ -90,11 +90,11 @@ func TestARejectedConfigurationTeachesNothingFromItsStateFile(t *testing.T) {
 	rejected := strings.Replace(g.config, "llm_proxy {", "llm_demo {\n require_key {env.NOT_SET_BY_THE_TESTS}\n }\n llm_proxy {", 1)
 	accepted := strings.Replace(g.config, old, other, 1)
 	g.config = accepted
-	g.wantLoad(t, "")
+	g.wantReload(t, "")
 	g.post(chatPath, chatRequest).want(t, 429)
 	admin(t, "POST", "/llm_proxy/keys/reset", "").want(t, 200)
 	g.config = rejected
-	g.wantLoad(t, "NOT_SET_BY_THE_TESTS")
+	g.wantReload(t, "NOT_SET_BY_THE_TESTS")
 	up.reset()
 	g.post(chatPath, chatRequest).want(t, 429)
 	if n := len(up.all()); n != 1 {
@@ -115,4 +115,5 @@ func restart(t *testing.T, g *gateway) {
 	if err := g.reload(); err != nil {
 		t.Fatal(err)
 	}
+	settle(t)
 }
