@@ -40,6 +40,7 @@ func TestB5PanicInABranchOfAHedge(t *testing.T) {
 var goroutines = map[string]string{
 	"caddymodule/events.go start":       "emit recovers",
 	"caddymodule/keepalive.go pings":    "silence recovers",
+	"caddymodule/shutdown.go Handle":    "runs nothing but cancellations, in a process that ends",
 	"caddymodule/statefile.go newSaver": "run recovers",
 	"routing/deadline.go look":          "runs nothing but our own list and cancellations",
 	"routing/deadline.go watch":         "the same",

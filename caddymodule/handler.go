@@ -207,6 +207,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
+	if err := bidFarewell(ctx); err != nil {
+		return fmt.Errorf("subscribing to events: %w", err)
+	}
 	rt, err := h.load(ctx)
 	if err != nil {
 		return err

@@ -67,6 +67,7 @@ var (
 	errAttempt      = errors.New("no end in time")
 	errWhole        = errors.New("no answer in time")
 	errGrace        = errors.New("finished, but kept open")
+	errShutdown     = errors.New("the gateway is shutting down")
 )
 
 // waits bound one attempt.
@@ -235,8 +236,9 @@ func cancelled(cause error) *failure {
 			status: http.StatusGatewayTimeout,
 			err:    translate.Error{Message: "the request's total time is up"},
 		}
-	}
-	if cause == errOutrun {
+	case errShutdown:
+		return &failure{class: Local, status: http.StatusServiceUnavailable, err: translate.Error{Message: cause.Error()}}
+	case errOutrun:
 		return &failure{class: Superseded, err: translate.Error{Message: cause.Error()}}
 	}
 	return &failure{class: ClientGone, err: translate.Error{Message: "the client left"}}

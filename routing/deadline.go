@@ -39,18 +39,45 @@ type lookout struct {
 	mu      sync.Mutex
 	first   *deadline
 	running bool
+	over    bool // no attempt may go on
 }
 
 // deadlines watches those of all attempts.
 var deadlines lookout
+
+// EndCalls ends all upstream calls of the process, and those that begin later, so
+// that each stream can still tell its client by an error event that it is not
+// whole. It is for a process that is about to exit.
+func EndCalls() { deadlines.endAll() }
+
+// endAll cancels all attempts, and each that is watched from now on.
+func (l *lookout) endAll() {
+	l.mu.Lock()
+	l.over = true
+	var open []context.CancelCauseFunc
+	for d := l.first; d != nil; d = d.next {
+		open = append(open, d.cancel)
+	}
+	l.mu.Unlock()
+	for _, cancel := range open {
+		cancel(errShutdown)
+	}
+}
 
 // watch starts the first wait of an attempt: for the first content of a stream.
 func (l *lookout) watch(cancel context.CancelCauseFunc, waits waits) *deadline {
 	d := &deadline{cancel: cancel, ends: waits.ends, ended: waits.ended, begun: time.Now(), whole: waits.whole, idle: waits.idle, by: l}
 	d.set(d.begun, waits.first, &errFirstContent)
 
+	over := false
+	defer func() {
+		if over {
+			cancel(errShutdown)
+		}
+	}()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	over = l.over
 	if d.next = l.first; d.next != nil {
 		d.next.previous = d
 	}

@@ -104,3 +104,20 @@ func BenchmarkDeadline(b *testing.B) {
 		d.stop()
 	}
 }
+
+func TestWhenTheProcessEndsSoDoesEveryAttempt(t *testing.T) {
+	l := new(lookout)
+	wait := waits{first: time.Minute, ends: time.Now().Add(time.Hour), ended: &errTotal}
+	running, end := context.WithCancelCause(t.Context())
+	defer end(nil)
+	l.watch(end, wait)
+	l.endAll()
+	late, endLate := context.WithCancelCause(t.Context())
+	defer endLate(nil)
+	defer l.watch(endLate, wait).stop()
+	for name, ctx := range map[string]context.Context{"a running one": running, "one that begins later": late} {
+		if cause := context.Cause(ctx); cause != errShutdown {
+			t.Errorf("%s: cause = %v, want %v", name, cause, errShutdown)
+		}
+	}
+}
