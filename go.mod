@@ -12,6 +12,7 @@ require (
 	github.com/anthropics/anthropic-sdk-go v1.84.0 // tests only: the official client, as users run it
 	github.com/caddyserver/caddy/v2 v2.11.9 // the host
 	github.com/dustin/go-humanize v1.1.0 // sizes such as 32MiB; Caddy's own choice
+	github.com/jmoiron/sqlx v1.4.0 // the request log: rows to structs
 	github.com/klauspost/compress v1.20.1 // tests only: reads zstd, which encode writes
 	github.com/mholt/caddy-ratelimit v0.1.0 // limits requests per client; built into the binary
 	github.com/openai/openai-go/v3 v3.96.0 // tests only: the official client, as users run it
@@ -21,6 +22,8 @@ require (
 	github.com/tidwall/gjson v1.20.0 // reads JSON in place, without unmarshalling
 	github.com/tidwall/sjson v1.2.5 // edits single JSON values
 	go.uber.org/zap v1.28.0 // logs; Caddy's own choice
+	golang.org/x/net v0.60.0 // tests only: HTTP/2 frames, as a client may send them
+	modernc.org/sqlite v1.60.0 // the request log's database; no cgo. Not v1.61: go mod tidy fails with it
 )
 
 require (
@@ -105,6 +108,7 @@ require (
 	github.com/mitchellh/go-ps v1.0.0 // indirect
 	github.com/mitchellh/reflectwalk v1.0.2 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/ncruces/go-strftime v1.0.0 // indirect
 	github.com/nlnwa/whatwg-url v0.6.2 // indirect
 	github.com/pb33f/ordered-map/v2 v2.3.1 // indirect
 	github.com/pbnjay/memory v0.0.0-20210728143218-7b4eea64cf58 // indirect
@@ -115,6 +119,7 @@ require (
 	github.com/prometheus/otlptranslator v1.0.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/quic-go/qpack v0.6.0 // indirect
+	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/rs/xid v1.6.0 // indirect
 	github.com/russross/blackfriday/v2 v2.1.0 // indirect
 	github.com/shopspring/decimal v1.4.0 // indirect
@@ -181,7 +186,6 @@ require (
 	golang.org/x/exp v0.0.0-20260908205506-85c1c2202aba // indirect
 	golang.org/x/exp/typeparams v0.0.0-20260811152304-ee035b5b010f // indirect
 	golang.org/x/mod v0.41.0 // indirect
-	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
@@ -198,5 +202,8 @@ require (
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
 	howett.net/plist v1.0.1 // indirect
+	modernc.org/libc v1.77.1 // indirect
+	modernc.org/mathutil v1.7.1 // indirect
+	modernc.org/memory v1.12.1 // indirect
 	mvdan.cc/gofumpt v0.12.0 // indirect
 )

@@ -1,0 +1,256 @@
+package logging
+
+import "sync"
+
+// queue holds the records that wait for the writer, and counts what becomes of
+// each. It is safe for concurrent use and never blocks for longer than a few
+// instructions take.
+type queue struct {
+	maxRows  int
+	maxBytes int64
+
+	mu         sync.Mutex
+	closed     bool
+	obstacle   obstacle // what keeps the writer from writing
+	bytes      int64    // of the records that wait
+	accounting ring     // records with tokens or cost
+	plain      ring     // all others, which are dropped first
+	hand       hand     // records that the writer has taken and not yet written
+	abandoned  bool     // all has been counted; what the writer still does is not
+	counts     counts
+}
+
+// hand counts the records that the writer has taken, and how many of them account
+// for something.
+type hand struct{ records, accounting int }
+
+// counts are what became of records. added = waiting + in hand + written +
+// duplicates + dropped, at any time.
+type counts struct {
+	added, written, duplicates int64
+
+	dropped           Drops
+	droppedAccounting int64
+	stripped          int64
+}
+
+// obstacle is what keeps the writer from writing: why records are dropped while
+// the queue is full.
+type obstacle int
+
+const (
+	noObstacle    obstacle = iota // it writes, but too slowly
+	obstacleSpace                 // the disk has too little room
+	obstacleStore                 // the database takes nothing
+)
+
+// Drops counts records that were not stored, by reason.
+type Drops struct {
+	Queue      int64 `json:"queue"`      // the queue was full: more came than could be written
+	Space      int64 `json:"space"`      // the queue was full while the disk had too little room
+	Store      int64 `json:"store"`      // the queue was full while the database took nothing
+	Unwritable int64 `json:"unwritable"` // the database refused this very record
+	Closed     int64 `json:"closed"`     // came, or still waited, when the log was closed
+}
+
+// Total is the sum over all reasons.
+func (d Drops) Total() int64 { return d.Queue + d.Space + d.Store + d.Unwritable + d.Closed }
+
+// waiting is a record in the queue.
+type waiting struct {
+	record *Record
+	size   int64
+}
+
+// ring is a first-in first-out list of fixed capacity.
+type ring struct {
+	items []waiting
+	head  int // of the oldest
+	n     int
+}
+
+// push appends an item, for which there must be room.
+func (r *ring) push(w waiting) {
+	r.items[(r.head+r.n)%len(r.items)] = w
+	r.n++
+}
+
+// pop takes the oldest item, of which there must be one.
+func (r *ring) pop() waiting {
+	w := r.items[r.head]
+	r.items[r.head] = waiting{}
+	r.head = (r.head + 1) % len(r.items)
+	r.n--
+	return w
+}
+
+func newQueue(maxRows int, maxBytes int64) *queue {
+	return &queue{
+		maxRows: maxRows, maxBytes: maxBytes,
+		accounting: ring{items: make([]waiting, maxRows)},
+		plain:      ring{items: make([]waiting, maxRows)},
+	}
+}
+
+// add takes a record in, if need be at the expense of its own explanations or of
+// older records that account for nothing. waits is how many wait then.
+func (q *queue) add(r *Record) (waits int, ok bool) {
+	size, accounts := r.size(), r.accounts()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.counts.added++
+	if q.closed {
+		q.counts.dropped.Closed++
+		q.countAccounting(accounts)
+		return 0, false
+	}
+	if q.bytes+size > q.maxBytes && (len(r.Skipped) > 0 || r.Warnings != "") {
+		r.strip()
+		size = r.size()
+		q.counts.stripped++
+	}
+	for size <= q.maxBytes && q.plain.n > 0 && !q.fits(size) {
+		q.bytes -= q.plain.pop().size
+		q.drop(false)
+	}
+	if !q.fits(size) {
+		q.drop(accounts)
+		return q.waiting(), false
+	}
+	q.bytes += size
+	if accounts {
+		q.accounting.push(waiting{r, size})
+	} else {
+		q.plain.push(waiting{r, size})
+	}
+	return q.waiting(), true
+}
+
+// fits tells whether there is room for a record of this size. q.mu must be held.
+func (q *queue) fits(size int64) bool {
+	return q.waiting() < q.maxRows && q.bytes+size <= q.maxBytes
+}
+
+// waiting is how many records wait. q.mu must be held.
+func (q *queue) waiting() int { return q.accounting.n + q.plain.n }
+
+// drop counts a record that found no room, by what is in the way. q.mu must be
+// held.
+func (q *queue) drop(accounts bool) {
+	switch q.obstacle {
+	case obstacleSpace:
+		q.counts.dropped.Space++
+	case obstacleStore:
+		q.counts.dropped.Store++
+	default:
+		q.counts.dropped.Queue++
+	}
+	q.countAccounting(accounts)
+}
+
+// countAccounting counts a dropped record that accounted for something. q.mu must
+// be held.
+func (q *queue) countAccounting(accounts bool) {
+	if accounts {
+		q.counts.droppedAccounting++
+	}
+}
+
+// take moves up to n records into the writer's hand, those first that account for
+// something.
+func (q *queue) take(batch []*Record, n int) []*Record {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(batch) < n && q.waiting() > 0 {
+		from := &q.accounting
+		if from.n == 0 {
+			from = &q.plain
+		}
+		w := from.pop()
+		q.bytes -= w.size
+		q.hand.records++
+		if from == &q.accounting {
+			q.hand.accounting++
+		}
+		batch = append(batch, w.record)
+	}
+	return batch
+}
+
+// settle counts records that were taken and are stored now; so many of them had
+// been before.
+func (q *queue) settle(records []*Record, duplicates int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.abandoned {
+		return
+	}
+	q.letGo(records)
+	q.counts.written += int64(len(records) - duplicates)
+	q.counts.duplicates += int64(duplicates)
+}
+
+// refuse counts taken records that the database will never take.
+func (q *queue) refuse(records []*Record) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.abandoned {
+		return
+	}
+	q.counts.droppedAccounting += int64(q.letGo(records))
+	q.counts.dropped.Unwritable += int64(len(records))
+}
+
+// letGo takes records out of the writer's hand and returns how many of them
+// account for something. q.mu must be held.
+func (q *queue) letGo(records []*Record) (accounting int) {
+	for _, r := range records {
+		if r.accounts() {
+			accounting++
+		}
+	}
+	q.hand.records -= len(records)
+	q.hand.accounting -= accounting
+	return accounting
+}
+
+// hinder notes what keeps the writer from writing and tells whether that is new.
+func (q *queue) hinder(o obstacle) (changed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	changed, q.obstacle = q.obstacle != o, o
+	return changed
+}
+
+// hindrance returns what keeps the writer from writing.
+func (q *queue) hindrance() obstacle {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.obstacle
+}
+
+// close lets nothing more in. What waits can still be taken.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+}
+
+// abandon drops all that waits and all that the writer holds.
+func (q *queue) abandon() (dropped int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.abandoned = true
+	dropped = q.waiting() + q.hand.records
+	q.counts.dropped.Closed += int64(dropped)
+	q.counts.droppedAccounting += int64(q.accounting.n + q.hand.accounting)
+	q.accounting, q.plain, q.hand, q.bytes = ring{}, ring{}, hand{}, 0
+	return dropped
+}
+
+// len is how many records wait for the writer.
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting()
+}
