@@ -28,8 +28,8 @@ type Record struct {
 	Provider         string // that answered
 	KeyID            string // with which it was asked; never the key
 
-	Status   int     // sent to the client
-	Class    string  // of the failure; empty: answered
+	Status   int    // sent to the client
+	Class    string // of the failure; empty: answered
 	Outcome  string // how it ended: OutcomeOK or another of these
 	Streamed bool
 

@@ -1,0 +1,447 @@
+package logging
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// other opens the database as another process would.
+func other(t testing.TB, path string) *sqlx.DB {
+	t.Helper()
+	db, err := connect(path, 1, "_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// wantIntegrity checks that the database is sound and returns its requests.
+func wantIntegrity(t testing.TB, path string) (rows int) {
+	t.Helper()
+	db := other(t, path)
+	var verdict string
+	if err := db.Get(&verdict, "PRAGMA integrity_check"); err != nil || verdict != "ok" {
+		t.Errorf("integrity of %s: %q (%v), want ok", filepath.Base(path), verdict, err)
+	}
+	if err := db.Get(&rows, "SELECT COUNT(*) FROM requests"); err != nil {
+		t.Error(err)
+	}
+	_ = db.Close()
+	return rows
+}
+
+func TestB6DiskFullLosesNothingWhileTheQueueHasRoom(t *testing.T) {
+	l := open(t, Options{Queue: 1000})
+	addAll(l, 0, 10)
+	flush(t, l)
+	// SQLite's own limit makes writes fail as a full disk does: SQLITE_FULL.
+	limit := func(pages int) {
+		if err := l.do(deadline(t), func(*writer) error {
+			_, err := l.store.Load().write.Exec("PRAGMA max_page_count = " + map[int]string{0: "1", 1: "1000000"}[pages])
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(0)
+	addAll(l, 10, 1010)
+	if err := l.Flush(deadline(t)); err == nil {
+		t.Error("Flush succeeded on a full disk")
+	}
+	wantRows(t, l, 10) // reading still works
+	s := l.Stats()
+	if s.Healthy || !strings.Contains(s.LastError, "full") || s.Dropped.Total() != 0 {
+		t.Errorf("stats %+v, want unhealthy, an error about a full disk, and nothing dropped yet", s)
+	}
+	addAll(l, 1010, 2010) // more than the queue holds
+	s = l.Stats()
+	if s.Dropped.Space == 0 || s.Dropped.Space != s.Dropped.Total() {
+		t.Errorf("dropped %+v, want some, all for want of space", s.Dropped)
+	}
+	wantBalance(t, s)
+	limit(1)
+	flush(t, l) // on the same connection
+	s = l.Stats()
+	if !s.Healthy || s.Queued != 0 {
+		t.Errorf("stats %+v, want healthy again and nothing queued", s)
+	}
+	wantBalance(t, s)
+	wantRows(t, l, int(s.Written))
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	wantIntegrity(t, l.path)
+}
+
+func TestB6FreeSpaceFloorStopsWritingAndResumesByItself(t *testing.T) {
+	var free atomic.Uint64
+	free.Store(300 << 20)
+	l := open(t, Options{FreeSpace: func(string) (uint64, uint64, error) { return free.Load(), 1 << 30, nil }})
+	addAll(l, 0, 10)
+	flush(t, l)
+	free.Store(255 << 20)
+	wait(t, "it stops", func() bool { return !l.Stats().Healthy })
+	addAll(l, 10, 20)
+	if err := l.Flush(deadline(t)); err == nil {
+		t.Error("Flush succeeded below the floor")
+	}
+	wantRows(t, l, 10)
+	back := time.Now()
+	free.Store(300 << 20)
+	wait(t, "it resumes", func() bool { return l.Stats().Written == 20 })
+	if took := time.Since(back); took > 5*time.Second {
+		t.Errorf("resumed after %v, want 5s at most", took)
+	}
+	if s := l.Stats(); !s.Healthy || s.Dropped.Total() != 0 {
+		t.Errorf("stats %+v, want healthy and nothing dropped", s)
+	}
+}
+
+// wait looks until something is so. The writer's own clock ticks each second.
+func wait(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for end := deadline(t); !is(); {
+		select {
+		case <-ticker.C:
+		case <-end.Done():
+			t.Fatalf("waited too long until %s", what)
+		}
+	}
+}
+
+func TestSpaceFloorIsAPartOfLargeDisks(t *testing.T) {
+	for _, tc := range []struct{ total, want uint64 }{
+		{0, 256 << 20}, {1 << 30, 256 << 20}, {100 << 30, 5 << 30},
+	} {
+		if got := spaceFloor(tc.total); got != tc.want {
+			t.Errorf("spaceFloor(%d) = %d, want %d", tc.total, got, tc.want)
+		}
+	}
+	if free, total, err := freeSpace(t.TempDir()); !errors.Is(err, errors.ErrUnsupported) && (err != nil || free == 0 || free > total) {
+		t.Errorf("freeSpace = %d, %d, %v, want some of the total", free, total, err)
+	}
+}
+
+func TestB6LockedDatabaseHoldsUpNobody(t *testing.T) {
+	l := open(t, Options{Queue: 2000})
+	db := other(t, l.path)
+	if _, err := db.Exec("CREATE TABLE lock_holder (n INTEGER)"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.Beginx() // immediate: it holds the write lock
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	addAll(l, 0, 1000)
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("1000 records took %v to add, want no waiting for the lock", took)
+	}
+	if err := l.Flush(deadline(t)); err == nil {
+		t.Error("Flush succeeded while the database was locked")
+	}
+	wantRows(t, l, 0)
+	s := l.Stats()
+	if s.Healthy || s.Queued != 1000 || s.Dropped.Total() != 0 {
+		t.Errorf("stats %+v, want unhealthy, 1000 queued, none dropped", s)
+	}
+	addAll(l, 1000, 4000)
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, l)
+	s = l.Stats()
+	if !s.Healthy || s.Written < 2000 || s.Dropped.Store+s.Dropped.Queue == 0 {
+		t.Errorf("stats %+v, want healthy, at least 2000 written, and the overflow dropped", s)
+	}
+	wantBalance(t, s)
+	wantRows(t, l, int(s.Written))
+}
+
+func TestB6LockedDatabaseDelaysTheStartButLittle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "llm.db")
+	closeLog(t, open(t, Options{Path: path}))
+	db := other(t, path)
+	if _, err := db.Exec("PRAGMA locking_mode = EXCLUSIVE"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	l := open(t, Options{Path: path})
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("Open took %v", took)
+	}
+	if s := l.Stats(); s.Healthy {
+		t.Errorf("stats %+v, want unhealthy", s)
+	}
+	if _, err := l.Requests(deadline(t), Filter{}); err == nil {
+		t.Error("Requests succeeded without a database")
+	}
+	addAll(l, 0, 10)
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "it recovers", func() bool { return l.Stats().Written == 10 && l.Stats().Healthy })
+	wantRows(t, l, 10)
+}
+
+func TestB6DeletedOrReplacedDatabaseIsNoticedWithin10Seconds(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		do   func(path string) error
+		kept int // rows of before
+	}{
+		{"deleted", func(path string) error { return os.Remove(path) }, 0},
+		{"all deleted", func(path string) error {
+			return errors.Join(os.Remove(path), os.Remove(path+"-wal"), os.Remove(path+"-shm"))
+		}, 0},
+		{"moved away", func(path string) error { return os.Rename(path, path+".old") }, 0},
+		{"replaced by an empty file", func(path string) error {
+			if err := os.WriteFile(path+".new", nil, 0o600); err != nil {
+				return err
+			}
+			return os.Rename(path+".new", path)
+		}, 0},
+		{"log deleted", func(path string) error { return os.Remove(path + "-wal") }, 10},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			now := &clock{now: t0}
+			l := open(t, Options{Now: now.Now})
+			maintain(t, l)
+			addAll(l, 0, 10)
+			flush(t, l)
+			now.advance(10 * time.Second)
+			maintain(t, l) // sees the files as they are
+			if err := tc.do(l.path); err != nil {
+				t.Fatal(err)
+			}
+			now.advance(10 * time.Second)
+			maintain(t, l)
+			addAll(l, 10, 20)
+			flush(t, l)
+			wantRows(t, l, tc.kept+10)
+			s := l.Stats()
+			if !s.Healthy || !strings.Contains(s.LastError, "deleted or replaced") {
+				t.Errorf("stats %+v, want healthy, and told what happened", s)
+			}
+			if info, err := os.Stat(l.path); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("the new file: %v, %v, want mode 0600", info, err)
+			}
+			closeLog(t, l)
+			if rows := wantIntegrity(t, l.path); rows != tc.kept+10 {
+				t.Errorf("the file holds %d requests, want %d", rows, tc.kept+10)
+			}
+		})
+	}
+}
+
+func TestB6CorruptDatabaseIsRenamedAndANewOneBegins(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		do   func(path string) error
+	}{
+		{"garbage", func(path string) error {
+			return os.WriteFile(path, []byte(strings.Repeat("garbage!", 1000)), 0o600)
+		}},
+		{"truncated", func(path string) error { return os.Truncate(path, 20000) }},
+		{"header only", func(path string) error { return os.Truncate(path, 100) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "llm.db")
+			l := open(t, Options{Path: path})
+			addAll(l, 0, 1000)
+			closeLog(t, l)
+			if err := tc.do(path); err != nil {
+				t.Fatal(err)
+			}
+			damaged, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			l = open(t, Options{Path: path})
+			if took := time.Since(begin); took > time.Second {
+				t.Errorf("Open took %v, want 1s at most", took)
+			}
+			s := l.Stats()
+			if s.SetAside == "" || s.LastError == "" || !s.Healthy {
+				t.Fatalf("stats %+v, want the new name, the cause, and a log that works", s)
+			}
+			if kept, err := os.ReadFile(s.SetAside); err != nil || string(kept) != string(damaged) {
+				t.Errorf("the damaged file was not kept as it was (%v)", err)
+			}
+			addAll(l, 0, 10)
+			flush(t, l)
+			wantRows(t, l, 10)
+		})
+	}
+}
+
+// Only a check of every page sees this one: the database opens, counts and takes
+// rows without an error.
+func TestB6CorruptPageIsFoundInTheBackground(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "llm.db")
+	l := open(t, Options{Path: path})
+	addAll(l, 0, 3000)
+	closeLog(t, l)
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A page in the middle is one of the table, or of an index.
+	page := info.Size() / 4096 / 2
+	if _, err := file.WriteAt([]byte(strings.Repeat("\x00", 200)), page*4096); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, Options{Path: path})
+	addAll(l, 3000, 3010)
+	wait(t, "the damage is found", func() bool { return l.Stats().SetAside != "" })
+	addAll(l, 3010, 3020)
+	flush(t, l)
+	s := l.Stats()
+	if !s.Healthy {
+		t.Errorf("stats %+v, want a log that works", s)
+	}
+	wantBalance(t, s)
+	if _, err := os.Stat(s.SetAside); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestB6RefusedRecordTakesNoOtherWithIt(t *testing.T) {
+	l := open(t, Options{})
+	if err := l.do(deadline(t), func(*writer) error {
+		_, err := l.store.Load().write.Exec(`CREATE TRIGGER poison BEFORE INSERT ON requests WHEN NEW.client = 'poison'
+			BEGIN SELECT RAISE(ABORT, 'poisoned'); END`)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	const rows = 1200
+	for n := range rows {
+		r := record(n)
+		if n == 0 || n == 613 || n == rows-1 {
+			r.Client = "poison"
+		}
+		l.Add(r)
+	}
+	flush(t, l)
+	s := l.Stats()
+	if s.Written != rows-3 || s.Dropped.Unwritable != 3 || !s.Healthy {
+		t.Errorf("stats %+v, want %d written and 3 unwritable", s, rows-3)
+	}
+	wantBalance(t, s)
+	wantRows(t, l, rows-3)
+}
+
+func TestB6OddTextsAreStoredClean(t *testing.T) {
+	for _, tc := range []struct{ in, want string }{
+		{"plain", "plain"},
+		{"", ""},
+		{"a\x00b", "a\uFFFDb"},
+		{"a\xff\xfeb", "a\uFFFDb"},
+		{strings.Repeat("x", 300), strings.Repeat("x", 256)},
+		{strings.Repeat("x", 255) + "ü", strings.Repeat("x", 255)},
+		{strings.Repeat("\xff", 1000), "\uFFFD"},
+		{"\xed\xa0\x80", "\uFFFD"}, // half of a surrogate pair
+	} {
+		if got := clean(tc.in, 256); got != tc.want {
+			t.Errorf("clean(%.20q) = %.20q, want %.20q", tc.in, got, tc.want)
+		}
+	}
+	l := open(t, Options{})
+	r := full()
+	r.Asked, r.Attempts[0].Reason, r.Skipped[0].Reason = "m\x00\xff", "r\x00\xff", "s\x00\xff"
+	l.Add(r)
+	flush(t, l)
+	got, err := l.Request(deadline(t), "req-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{got.Asked, got.Attempts[0].Reason, got.Skipped[0].Reason} {
+		if len(text) < 4 || text[1:] != "\uFFFD\uFFFD" {
+			t.Errorf("stored %q, want its odd bytes replaced", text)
+		}
+	}
+}
+
+func TestClosePromisesToEndWithin5Seconds(t *testing.T) {
+	l := open(t, Options{})
+	db := other(t, l.path)
+	tx, err := db.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	addAll(l, 0, 700)
+	begin := time.Now()
+	err = l.Close()
+	if took := time.Since(begin); took > 5500*time.Millisecond {
+		t.Errorf("Close took %v, want 5s at most", took)
+	}
+	if err == nil || !strings.Contains(err.Error(), "700 records") {
+		t.Errorf("Close = %v, want it to tell of 700 records", err)
+	}
+	s := l.Stats()
+	if s.Dropped.Closed != 700 || s.DroppedAccounting != 700 || s.Queued != 0 {
+		t.Errorf("stats %+v, want 700 dropped by closing", s)
+	}
+	wantBalance(t, s)
+	if err := l.Close(); err != nil {
+		t.Errorf("closing again = %v, want nothing", err)
+	}
+}
+
+func TestPanicOfTheWriterDoesNotEndTheLog(t *testing.T) {
+	l := open(t, Options{})
+	if err := l.do(deadline(t), func(*writer) error { panic("canary") }); err == nil {
+		t.Error("a panic was no error")
+	}
+	if strings.Contains(l.Stats().LastError, "canary") {
+		t.Error("the value of the panic is told")
+	}
+	addAll(l, 0, 10)
+	flush(t, l)
+	wantRows(t, l, 10)
+}
+
+func TestQueriesEndWithTheirContext(t *testing.T) {
+	l := open(t, Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := l.Requests(ctx, Filter{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Requests = %v, want %v", err, context.Canceled)
+	}
+	closeLog(t, l)
+	if _, err := l.Requests(deadline(t), Filter{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("Requests of a closed log = %v, want %v", err, ErrClosed)
+	}
+	if _, err := os.Stat(l.path + "-open"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the mark of an open log is left: %v", err)
+	}
+}
