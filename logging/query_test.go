@@ -1,0 +1,338 @@
+package logging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// mixed fills a log with n requests of all kinds, several of them at the same
+// moment, and returns them as they were added.
+func mixed(t testing.TB, l *Log, n int) []Record {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	outcomes := []string{OutcomeOK, OutcomeOK, OutcomeError, OutcomePartial, OutcomeClientClosed}
+	var added []Record
+	for i := range n {
+		r := Record{
+			ID: fmt.Sprintf("%04d", random.IntN(1000)*1000+i), Start: t0.Add(time.Duration(random.IntN(n/3)) * time.Hour), Total: time.Second,
+			Client: fmt.Sprint("c", random.IntN(3)), Endpoint: "/v1/messages", Asked: fmt.Sprint("a", random.IntN(3)),
+			Model: fmt.Sprint("m", random.IntN(3)), Provider: fmt.Sprint("p", random.IntN(3)), KeyID: "K",
+			Status: 200, Outcome: outcomes[random.IntN(len(outcomes))], Streamed: random.IntN(2) == 0,
+			Tokens: Tokens{Input: int64(random.IntN(100)), CacheRead: 1, CacheWrite: 2, Output: int64(random.IntN(100)), Reasoning: 3},
+			Cost:   float64(random.IntN(8)) / 8, CostKnown: random.IntN(4) > 0, BytesIn: 5, BytesOut: 6,
+			Attempts: make([]Attempt, random.IntN(3)),
+		}
+		if r.Outcome == OutcomeError {
+			r.Status, r.Class = 503, "overloaded"
+		}
+		added = append(added, r)
+		l.Add(&r)
+	}
+	flush(t, l)
+	return added
+}
+
+// expected are the IDs that a filter should find, newest first.
+func expected(added []Record, f Filter) []string {
+	var found []Record
+	for _, r := range added {
+		if (f.Since.IsZero() || !r.Start.Before(f.Since)) && (f.Until.IsZero() || r.Start.Before(f.Until)) &&
+			(f.Client == "" || r.Client == f.Client) && (f.Asked == "" || r.Asked == f.Asked) && (f.Model == "" || r.Model == f.Model) &&
+			(f.Provider == "" || r.Provider == f.Provider) && (f.Class == "" || r.Class == f.Class) && (f.Outcome == "" || r.Outcome == f.Outcome) &&
+			(f.Status == 0 || r.Status == f.Status) && (!f.Trouble || r.Outcome != OutcomeOK) {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, func(a, b Record) int {
+		if c := b.Start.Compare(a.Start); c != 0 {
+			return c
+		}
+		return strings.Compare(b.ID, a.ID)
+	})
+	var ids []string
+	for _, r := range found {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+func TestPagesHoldEveryRequestOnce(t *testing.T) {
+	l := open(t, Options{})
+	added := mixed(t, l, 300)
+	for _, f := range []Filter{
+		{},
+		{Client: "c1"},
+		{Asked: "a2"},
+		{Model: "m0", Provider: "p1"},
+		{Provider: "p2", Trouble: true},
+		{Class: "overloaded"},
+		{Outcome: OutcomePartial},
+		{Status: 503},
+		{Trouble: true},
+		{Since: t0.Add(10 * time.Hour), Until: t0.Add(40 * time.Hour)},
+		{Since: t0.Add(10 * time.Hour), Client: "c2"},
+		{Client: "nobody"},
+		{Client: "' OR 1=1 --"},
+	} {
+		want := expected(added, f)
+		for _, order := range []Order{NewestFirst, OldestFirst, WrittenFirst} {
+			var got []string
+			f.Order, f.After, f.Limit = order, nil, 7
+			for {
+				rows, err := l.Requests(deadline(t), f)
+				if err != nil {
+					t.Fatalf("%+v: %v", f, err)
+				}
+				if len(rows) > 7 {
+					t.Fatalf("%+v: a page of %d, want 7 at most", f, len(rows))
+				}
+				for i := range rows {
+					got = append(got, rows[i].ID)
+				}
+				if len(rows) < 7 {
+					break
+				}
+				f.After = &rows[len(rows)-1]
+			}
+			switch order {
+			case OldestFirst:
+				slices.Reverse(got)
+			case WrittenFirst:
+				got = inOrder(added, got, want)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%+v:\ngot  %v\nwant %v", f, got, want)
+			}
+		}
+	}
+}
+
+// inOrder returns want if got holds the same IDs in the order in which they were
+// added, else got.
+func inOrder(added []Record, got, want []string) []string {
+	var written []string
+	for _, r := range added {
+		if slices.Contains(want, r.ID) {
+			written = append(written, r.ID)
+		}
+	}
+	if slices.Equal(got, written) {
+		return want
+	}
+	return got
+}
+
+func TestRowsTellWhatTheRecordTold(t *testing.T) {
+	l := open(t, Options{})
+	l.Add(full())
+	flush(t, l)
+	rows, err := l.Requests(deadline(t), Filter{})
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("Requests = %v, %v, want one", rows, err)
+	}
+	want := full()
+	got := rows[0]
+	if got.AttemptCount != 2 || got.Cost != want.Cost || got.Tokens != want.Tokens || got.Warnings != want.Warnings || !got.Start.Equal(want.Start) || got.First != want.First {
+		t.Errorf("row %+v, want what %+v tells", got, want)
+	}
+}
+
+func TestPagesAreBounded(t *testing.T) {
+	l := open(t, Options{})
+	addAll(l, 0, 1500)
+	flush(t, l)
+	for _, tc := range []struct{ limit, want int }{
+		{0, 100}, {-5, 100}, {1, 1}, {1000, 1000}, {1 << 40, 1000},
+	} {
+		rows, err := l.Requests(deadline(t), Filter{Limit: tc.limit})
+		if err != nil || len(rows) != tc.want {
+			t.Errorf("Limit %d: %d rows (%v), want %d", tc.limit, len(rows), err, tc.want)
+		}
+	}
+}
+
+func TestColumnsOfStrangersAreRefused(t *testing.T) {
+	l := open(t, Options{})
+	if _, err := l.Requests(deadline(t), Filter{Order: "id; DROP TABLE requests"}); err == nil {
+		t.Error("Requests took an order of a stranger's")
+	}
+	if _, err := l.Usage(deadline(t), "id; DROP TABLE requests", time.Time{}, time.Time{}); err == nil {
+		t.Error("Usage took a column of a stranger's")
+	}
+}
+
+func TestUsageAddsUpToTotals(t *testing.T) {
+	l := open(t, Options{})
+	added := mixed(t, l, 300)
+	since, until := t0.Add(5*time.Hour), t0.Add(80*time.Hour)
+	var want Sums
+	for _, r := range added {
+		if r.Start.Before(since) || !r.Start.Before(until) {
+			continue
+		}
+		want.Requests++
+		switch r.Outcome {
+		case OutcomeOK:
+			want.OK++
+		case OutcomeClientClosed:
+			want.ClientClosed++
+		default:
+			want.Failed++
+		}
+		want.Streamed += int64(flag(r.Streamed))
+		want.Attempts += int64(len(r.Attempts))
+		want.Input += r.Tokens.Input
+		want.CacheRead += r.Tokens.CacheRead
+		want.CacheWrite += r.Tokens.CacheWrite
+		want.Output += r.Tokens.Output
+		want.Reasoning += r.Tokens.Reasoning
+		if r.CostKnown {
+			want.Cost += r.Cost
+		} else {
+			want.CostUnknown++
+		}
+		want.BytesIn += r.BytesIn
+		want.BytesOut += r.BytesOut
+	}
+	want.AverageMicros = time.Second.Microseconds()
+	totals, err := l.Totals(deadline(t), since, until)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if totals.Sums != want || totals.Oldest.Before(since) || !totals.Newest.Before(until) {
+		t.Errorf("Totals = %+v\nwant     %+v", totals, want)
+	}
+	for by := range groups {
+		rows, err := l.Usage(deadline(t), by, since, until)
+		if err != nil {
+			t.Fatalf("by %s: %v", by, err)
+		}
+		var sum Sums
+		seen := map[string]bool{}
+		for _, row := range rows {
+			if seen[row.Name] {
+				t.Errorf("by %s: %s is told twice", by, row.Name)
+			}
+			seen[row.Name] = true
+			s := row.Sums
+			sum.Requests += s.Requests
+			sum.OK += s.OK
+			sum.Failed += s.Failed
+			sum.ClientClosed += s.ClientClosed
+			sum.Streamed += s.Streamed
+			sum.Attempts += s.Attempts
+			sum.Input += s.Input
+			sum.CacheRead += s.CacheRead
+			sum.CacheWrite += s.CacheWrite
+			sum.Output += s.Output
+			sum.Reasoning += s.Reasoning
+			sum.Cost += s.Cost
+			sum.CostUnknown += s.CostUnknown
+			sum.BytesIn += s.BytesIn
+			sum.BytesOut += s.BytesOut
+			sum.AverageMicros = s.AverageMicros // all took as long
+		}
+		if sum != want {
+			t.Errorf("by %s: the rows add up to %+v, want %+v", by, sum, want)
+		}
+	}
+	rows, err := l.Usage(deadline(t), ByDay, time.Time{}, t0.Add(24*time.Hour))
+	if err != nil || len(rows) != 2 || rows[0].Name != "2026-11-21" || rows[1].Name != "2026-11-20" {
+		t.Errorf("Usage by day = %+v (%v), want 2026-11-21 and 2026-11-20", rows, err)
+	}
+}
+
+func TestEmptyLogHasEmptyUsage(t *testing.T) {
+	l := open(t, Options{})
+	totals, err := l.Totals(deadline(t), time.Time{}, time.Time{})
+	if err != nil || totals != (Totals{}) {
+		t.Errorf("Totals = %+v (%v), want zeros", totals, err)
+	}
+	rows, err := l.Usage(deadline(t), ByModel, time.Time{}, time.Time{})
+	if err != nil || rows == nil || len(rows) != 0 {
+		t.Errorf("Usage = %v (%v), want an empty list", rows, err)
+	}
+}
+
+// No list that people ask for often reads the whole table or sorts it.
+func TestListsAreReadFromAnIndex(t *testing.T) {
+	l := open(t, Options{})
+	addAll(l, 0, 2000)
+	flush(t, l)
+	row := &Row{Record: *record(1000), Seq: 1000}
+	for _, tc := range []struct {
+		filter Filter
+		index  string
+	}{
+		{Filter{}, "requests_start"},
+		{Filter{After: row}, "requests_start"},
+		{Filter{Order: OldestFirst, After: row}, "requests_start"},
+		{Filter{Since: t0}, "requests_start"},
+		{Filter{Client: "c"}, "requests_client"},
+		{Filter{Client: "c", After: row}, "requests_client"},
+		{Filter{Model: "m", Since: t0}, "requests_model"},
+		{Filter{Provider: "p"}, "requests_provider"},
+		{Filter{Trouble: true}, "requests_trouble"},
+		{Filter{Order: WrittenFirst, After: row}, "INTEGER PRIMARY KEY"},
+	} {
+		statement, values, err := tc.filter.statement()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan []struct {
+			ID, Parent, Notused int
+			Detail              string
+		}
+		if err := l.store.Load().read.Select(&plan, "EXPLAIN QUERY PLAN "+statement, values...); err != nil {
+			t.Fatal(err)
+		}
+		if len(plan) != 1 || !strings.Contains(plan[0].Detail, tc.index) {
+			t.Errorf("%+v is read by %+v, want only the index %s", tc.filter, plan, tc.index)
+		}
+	}
+}
+
+func TestB6AtMostTwoQueriesRunAtATime(t *testing.T) {
+	l := open(t, Options{})
+	store := l.store.Load()
+	for range maxReaders {
+		conn, err := store.read.Connx(deadline(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := l.Requests(ctx, Filter{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a third query = %v, want it to wait until its context ends", err)
+	}
+	addAll(l, 0, 100) // the writer has a connection of its own
+	flush(t, l)
+}
+
+// A long query ends soon after the caller left, and its connection still works.
+func TestB6QueriesAreInterrupted(t *testing.T) {
+	l := open(t, Options{})
+	for range 3 {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+		begin := time.Now()
+		var n int
+		err := l.store.Load().query(ctx, queryTimeout, func(ctx context.Context, db *sqlx.DB) error {
+			return db.GetContext(ctx, &n, "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT COUNT(*) FROM c")
+		})
+		cancel()
+		if took := time.Since(begin); err == nil || took > 2*time.Second {
+			t.Errorf("an endless query ended after %v with %v, want it interrupted at once", took, err)
+		}
+	}
+	wantRows(t, l, 0)
+}

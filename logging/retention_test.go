@@ -1,0 +1,120 @@
+package logging
+
+import (
+	"testing"
+	"time"
+)
+
+func TestB6RetentionByAgeDeletesInChunks(t *testing.T) {
+	now := &clock{now: t0}
+	l := open(t, Options{Retain: time.Hour, Now: now.Now})
+	for n := range 1200 {
+		r := full()
+		r.ID, r.Start = record(n).ID, t0.Add(time.Duration(n)*time.Second)
+		l.Add(r)
+	}
+	flush(t, l)
+	now.advance(time.Hour + 1100*time.Second)
+	store := l.store.Load()
+	for _, tc := range []struct {
+		more bool
+		left int
+	}{{true, 700}, {true, 200}, {false, 100}} {
+		if err := l.do(deadline(t), func(w *writer) error {
+			w.prune(now.Now())
+			if w.pruning != tc.more {
+				t.Errorf("more to delete: %v, want %v", w.pruning, tc.more)
+			}
+			w.pruning = false // the next chunk is this test's
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		wantRows(t, l, tc.left)
+	}
+	for _, table := range []struct {
+		name string
+		each int
+	}{{"attempts", 2}, {"skips", 1}} {
+		var n int
+		if err := store.read.Get(&n, "SELECT COUNT(*) FROM "+table.name); err != nil || n != 100*table.each {
+			t.Errorf("%d %s are left (%v), want those of 100 requests: %d", n, table.name, err, 100*table.each)
+		}
+	}
+	// By itself too, once the time has come.
+	now.advance(24 * time.Hour)
+	maintain(t, l)
+	wantRows(t, l, 0)
+}
+
+func TestB6RetentionBySizeShrinksTheFile(t *testing.T) {
+	now := &clock{now: t0}
+	const most = 4 << 20
+	l := open(t, Options{MaxSize: most, Now: now.Now, Queue: 100000, QueueBytes: 1 << 30})
+	const rows = 30000
+	for n := range rows {
+		r := full()
+		r.ID, r.Start = record(n).ID, t0.Add(time.Duration(n)*time.Second)
+		l.Add(r)
+	}
+	flush(t, l)
+	before := l.Stats().FileSize
+	now.advance(checkInterval)
+	maintain(t, l)
+	wait(t, "the oldest rows are gone", func() bool {
+		var pruning bool
+		if err := l.do(deadline(t), func(w *writer) error { pruning = w.pruning; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return !pruning
+	})
+	closeLog(t, l) // brings the write-ahead log home
+	l = open(t, Options{Path: l.path})
+	size := l.Stats().FileSize
+	if size > most+vacuumPages*4096+1<<20 {
+		t.Errorf("the file has %d bytes, before %d, want about %d", size, before, most)
+	}
+	totals, err := l.Totals(deadline(t), time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if totals.Requests < rows/20 || totals.Requests > rows*9/10 {
+		t.Errorf("%d of %d requests are left, want a part", totals.Requests, rows)
+	}
+	if want := t0.Add((rows - 1) * time.Second); !totals.Newest.Equal(want) {
+		t.Errorf("the newest is of %v, want %v: the oldest go first", totals.Newest, want)
+	}
+}
+
+// A chunk may hold the writer up for 50 ms at most. This allows for a machine
+// that is busy with other things; the benchmark tells the usual time.
+func TestB6RetentionHoldsTheWriterUpOnlyShortly(t *testing.T) {
+	now := &clock{now: t0}
+	l := open(t, Options{Retain: time.Hour, Now: now.Now, Queue: 20000, QueueBytes: 1 << 30})
+	for n := range 10000 {
+		r := full()
+		r.ID = record(n).ID
+		l.Add(r)
+	}
+	flush(t, l)
+	now.advance(48 * time.Hour)
+	var took []time.Duration
+	for range 20 {
+		if err := l.do(deadline(t), func(w *writer) error {
+			begin := time.Now()
+			w.prune(now.Now())
+			took = append(took, time.Since(begin))
+			w.pruning = false
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantRows(t, l, 0)
+	t.Logf("chunks took %v", took)
+	for _, d := range took {
+		if d > time.Second {
+			t.Errorf("a chunk took %v", d)
+		}
+	}
+}
