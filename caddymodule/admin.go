@@ -28,6 +28,9 @@ func init() {
 //	GET  /llm_proxy/keys?provider=
 //	GET  /llm_proxy/plan?model=&protocol=&stream=&handler=
 //	POST /llm_proxy/keys/reset?provider=&key=
+//	GET  /llm_proxy/requests?client=&asked=&model=&provider=&class=&outcome=&trouble=&since=&until=&limit=
+//	GET  /llm_proxy/requests/{id}
+//	GET  /llm_proxy/usage?by=&since=&until=
 //
 // Answers are JSON and hold no secret; errors are {"error": "..."} as everywhere
 // in Caddy's API. Caddy makes one before the handlers of a configuration and
@@ -47,6 +50,9 @@ func (*adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/llm_proxy/keys", Handler: adminEndpoint(http.MethodGet, showKeys, "provider")},
 		{Pattern: "/llm_proxy/plan", Handler: adminEndpoint(http.MethodGet, showPlan, "model", "protocol", "stream", "handler")},
+		{Pattern: "/llm_proxy/requests", Handler: adminEndpoint(http.MethodGet, showRequests, "client", "asked", "model", "provider", "class", "outcome", "trouble", "since", "until", "limit")},
+		{Pattern: "/llm_proxy/requests/", Handler: adminEndpoint(http.MethodGet, showRequest)},
+		{Pattern: "/llm_proxy/usage", Handler: adminEndpoint(http.MethodGet, showUsage, "by", "since", "until")},
 		{Pattern: "/llm_proxy/keys/reset", Handler: adminEndpoint(http.MethodPost, resetKeys, "provider", "key")},
 	}
 }

@@ -54,6 +54,10 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		state        memory
 //		state        file <path>
 //		model_override <placeholder>
+//		log          off | sqlite <file> {
+//			retain   <duration>
+//			max_size <size>
+//		}
 //		max_body     <size>
 //		on_lossy     warn|reject|ignore
 //		model_echo   upstream|requested
@@ -119,8 +123,10 @@ func (h *Handler) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 		return h.unmarshalState(d)
 	case "model_override":
 		return oneArgument(d, &h.ModelOverride)
+	case "log":
+		return h.unmarshalLog(d)
 	case "max_body":
-		return h.unmarshalMaxBody(d)
+		return size(d, &h.MaxBody)
 	case "on_lossy":
 		return word(d, &h.OnLossy, onLossyWords)
 	case "model_echo":
@@ -228,16 +234,18 @@ func (h *Handler) unmarshalTimeouts(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (h *Handler) unmarshalMaxBody(d *caddyfile.Dispenser) error {
+// size reads the one argument of the current subdirective.
+func size(d *caddyfile.Dispenser, to *Size) error {
+	name := d.Val()
 	var text string
 	if err := oneArgument(d, &text); err != nil {
 		return err
 	}
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n == 0 || n > 1<<40 {
-		return d.Errf("max_body: '%s' is no size; write e.g. 32MiB", text)
+		return d.Errf("%s: '%s' is no size; write e.g. 32MiB", name, text)
 	}
-	h.MaxBody = Size(n)
+	*to = Size(n)
 	return nil
 }
 

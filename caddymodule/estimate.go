@@ -14,6 +14,8 @@ func (x *exchange) estimate(q *routing.Request) {
 	tokens := translate.EstimateTokens(x.endpoint.protocol, q.Body.Bytes())
 	body := strconv.AppendInt([]byte(`{"input_tokens":`), tokens, 10)
 	setHeaders(x.w.Header(), "Llm-Proxy-Warnings", "param=input_tokens;action=estimated")
+	body = append(body, '}')
 	x.committed = true
-	writeJSON(x.w, http.StatusOK, append(body, '}'))
+	x.trace.status, x.trace.out = http.StatusOK, int64(len(body))
+	writeJSON(x.w, http.StatusOK, body)
 }

@@ -129,6 +129,10 @@ type Handler struct {
 	// directory of provider files share it. Default: memory.
 	State *State `json:"state,omitempty"`
 
+	// Where what became of each request is kept. Handlers with the same database
+	// share it. Default: nowhere.
+	Log *Log `json:"log,omitempty"`
+
 	// The largest request body. Default: 32 MiB. Larger ones are 413.
 	MaxBody Size `json:"max_body,omitempty"`
 
@@ -223,6 +227,9 @@ func (h *Handler) setDefaults() error {
 	if h.State == nil {
 		h.State = new(State)
 	}
+	if h.Log == nil {
+		h.Log = new(Log)
+	}
 	replacer := caddy.NewReplacer()
 	for _, field := range []struct {
 		name     string
@@ -232,6 +239,7 @@ func (h *Handler) setDefaults() error {
 		{"providers", &h.Providers, "config/providers"},
 		{"models", &h.Models, "config/models"},
 		{"state", &h.State.File, ""},
+		{"log", &h.Log.SQLite, ""},
 	} {
 		if *field.value == "" {
 			*field.value = field.fallback
@@ -263,6 +271,9 @@ func (h *Handler) setDefaults() error {
 		h.MaxBody = 32 << 20
 	}
 	if err := h.setResilience(); err != nil {
+		return err
+	}
+	if err := h.Log.setDefaults(); err != nil {
 		return err
 	}
 	h.OnLossy = cmp.Or(h.OnLossy, routing.LossyWarn)

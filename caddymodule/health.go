@@ -29,9 +29,19 @@ type healthComponents struct {
 	ProviderConfigs providerConfigHealth      `json:"provider_configs"`
 }
 
-// databaseHealth tells about the request log.
+// databaseHealth tells about the request log: disabled where none is kept.
 type databaseHealth struct {
 	Status string `json:"status"`
+}
+
+func (rt *runtime) databaseHealth() databaseHealth {
+	switch {
+	case rt.log == nil:
+		return databaseHealth{"disabled"}
+	case rt.log.Stats().Healthy:
+		return databaseHealth{healthy}
+	}
+	return databaseHealth{degraded}
 }
 
 type providerHealth struct {
@@ -70,8 +80,7 @@ func (x *exchange) healthDetailed() {
 		Timestamp:     timestamp(),
 		UptimeSeconds: int64(time.Since(started).Seconds()),
 		Components: healthComponents{
-			// No request log is kept yet, so there is nothing that could fail.
-			Database:        databaseHealth{Status: "disabled"},
+			Database:        x.runtime.databaseHealth(),
 			Providers:       make(map[string]providerHealth),
 			ModelConfig:     modelHealth{Status: healthy, ModelsCount: len(router.Models())},
 			ProviderConfigs: providerConfigHealth{Status: healthy},
@@ -92,6 +101,9 @@ func (x *exchange) healthDetailed() {
 			usable++
 		}
 		report.Components.Providers[status.Provider.ID] = p
+	}
+	if report.Components.Database.Status == degraded {
+		report.Status = degraded
 	}
 	if len(router.Models()) == 0 {
 		report.Components.ModelConfig.Status = unhealthy

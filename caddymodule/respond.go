@@ -19,8 +19,9 @@ func setHeaders(h http.Header, pairs ...string) {
 }
 
 // writeError answers with an error in the endpoint's protocol. retryAfter is
-// when another try makes sense; 0 says nothing about it.
-func writeError(w http.ResponseWriter, p translate.Protocol, e *translate.Error, requestID string, retryAfter time.Duration) {
+// when another try makes sense; 0 says nothing about it. It returns how many bytes
+// the body has.
+func writeError(w http.ResponseWriter, p translate.Protocol, e *translate.Error, requestID string, retryAfter time.Duration) int {
 	h := w.Header()
 	if retryAfter > 0 {
 		// Whole seconds, rounded up: Claude Code and Codex read nothing finer,
@@ -29,6 +30,7 @@ func writeError(w http.ResponseWriter, p translate.Protocol, e *translate.Error,
 	}
 	body := translate.AppendError(make([]byte, 0, 256), p, e, requestID)
 	writeJSON(w, e.StatusFor(p), body)
+	return len(body)
 }
 
 // writeJSON answers with a complete body.

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
@@ -37,6 +38,7 @@ var (
 type runtime struct {
 	router  *routing.Router
 	names   *routeNames
+	log     *logging.Log // nil: no request is kept
 	refs    atomic.Int64
 	closers []func()
 }
@@ -85,6 +87,10 @@ func (h *Handler) load(ctx caddy.Context) (*runtime, error) {
 	rt.refs.Store(1)
 	shared, err := rt.shared(h)
 	if err != nil {
+		rt.release()
+		return nil, err
+	}
+	if err := rt.openLog(h); err != nil {
 		rt.release()
 		return nil, err
 	}

@@ -34,8 +34,9 @@ type exchange struct {
 	// committed says that the answer has begun, so that nothing else may be
 	// written than its rest.
 	committed bool
-	// account is for placeholders and the access log.
+	// account is for placeholders and the access log, trace for the request log.
 	account account
+	trace   trace
 }
 
 // objects are the indexes of request bodies, reused.
@@ -90,6 +91,11 @@ func (x *exchange) serve() {
 	case kindModel:
 		x.showModel()
 	default:
+		if x.runtime.log != nil {
+			x.trace.began = time.Now()
+			x.account.logged = true
+			defer x.record()
+		}
 		x.generate()
 	}
 }
@@ -187,6 +193,9 @@ func (x *exchange) noteLosses(a *routing.Answer) {
 	if len(losses) == 0 {
 		return
 	}
+	if x.runtime.log != nil {
+		x.trace.warnings = string(losses.AppendHeader(nil))
+	}
 	countLosses(x.endpoint.protocol, a.Protocol, losses)
 	if c := x.handler.logger.Check(zapcore.DebugLevel, "lost in translation"); c != nil {
 		c.Write(zap.String("uuid", x.id), zap.String("provider", a.Provider), zap.String("model", a.Model),
@@ -210,6 +219,7 @@ func (x *exchange) ask() *routing.Answer {
 		return nil
 	}
 	defer body.Release()
+	x.trace.in = int64(len(body.Bytes()))
 	object := objects.Get().(*strictjson.Object)
 	defer objects.Put(object)
 	defer object.Reset()
@@ -234,10 +244,15 @@ func (x *exchange) ask() *routing.Answer {
 	x.account.end(answer, failure)
 	x.runtime.names.count(x.account.attempts)
 	if failure != nil {
+		x.trace.skipped = failure.Skipped
 		x.logSkipped(q, failure.Skipped)
 		x.logAttempts(q, failure.Attempts)
 		x.refuse(q, failure)
 		return nil
+	}
+	x.trace.skipped = answer.Skipped
+	if x.runtime.log != nil {
+		x.trace.first = time.Since(x.trace.began)
 	}
 	x.logSkipped(q, answer.Skipped)
 	x.logAttempts(q, answer.Attempts)
@@ -254,8 +269,12 @@ func (x *exchange) whole(a *routing.Answer) {
 		setHeaders(h, "Content-Type", "application/json")
 	}
 	x.committed = true
+	x.trace.status = a.Status
 	x.w.WriteHeader(a.Status)
-	if _, err := x.w.Write(a.Whole.Bytes()); err != nil {
+	n, err := x.w.Write(a.Whole.Bytes())
+	x.trace.out = int64(n)
+	if err != nil {
+		x.trace.left = true
 		a.KeepMemory()
 	}
 }
@@ -266,6 +285,7 @@ func (x *exchange) stream(a *routing.Answer) {
 	events := newEventWriter(x.w)
 	defer events.close()
 	x.committed = true
+	x.trace.status = a.Status
 	x.w.WriteHeader(a.Status)
 	if a.Crossed {
 		events.pings(x.endpoint.protocol, func(fault any) {
@@ -283,9 +303,11 @@ func (x *exchange) stream(a *routing.Answer) {
 			panic(http.ErrAbortHandler)
 		}
 		if err = events.write(chunk); err != nil {
+			x.trace.left = true
 			a.KeepMemory()
 			return
 		}
+		x.trace.out += int64(len(chunk))
 	}
 	if class, reason, failed := a.Stream.Failure(); failed {
 		x.runtime.names.countBroken(a.Provider, a.Model, class)
@@ -301,6 +323,7 @@ func (x *exchange) refuse(q *routing.Request, f *routing.Failure) {
 	if f.Class == routing.ClientGone {
 		// Nobody reads this but the access log.
 		x.committed = true
+		x.trace.status = f.Err.Status
 		x.w.WriteHeader(f.Err.Status)
 		return
 	}
@@ -315,6 +338,7 @@ func (x *exchange) refuse(q *routing.Request, f *routing.Failure) {
 		setHeaders(h, "X-Should-Retry", "false")
 	}
 	if f.Body != nil {
+		x.trace.status, x.trace.out = f.Err.StatusFor(x.endpoint.protocol), int64(len(f.Body))
 		writeJSON(x.w, f.Err.StatusFor(x.endpoint.protocol), f.Body)
 		return
 	}
@@ -328,7 +352,8 @@ func (x *exchange) fail(e *translate.Error, retryAfter time.Duration) {
 		// Where Anthropic's SDKs look for what to quote in a question.
 		x.w.Header()["Request-Id"] = []string{x.id}
 	}
-	writeError(x.w, x.endpoint.protocol, e, x.id, retryAfter)
+	x.trace.status = e.StatusFor(x.endpoint.protocol)
+	x.trace.out = int64(writeError(x.w, x.endpoint.protocol, e, x.id, retryAfter))
 }
 
 // recover keeps a fault of ours from taking more than this request with it.

@@ -1,0 +1,256 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
+)
+
+// adminQueryTime bounds a question to the request log.
+const adminQueryTime = 10 * time.Second
+
+// requestsAnswer is the body of GET /llm_proxy/requests.
+type requestsAnswer struct {
+	// Requests are the newest that fit; until=<began of the last> asks for those
+	// before them.
+	Requests []requestSummary `json:"requests"`
+	// Log tells how the request log is.
+	Log logging.Stats `json:"log"`
+}
+
+// requestSummary is one request.
+type requestSummary struct {
+	ID               string     `json:"id"` // X-Request-Id
+	Began            time.Time  `json:"began"`
+	TotalMS          float64    `json:"total_ms"`
+	FirstMS          float64    `json:"first_content_ms,omitempty"`
+	Client           string     `json:"client"` // empty: anonymous
+	ClientKey        string     `json:"client_key,omitempty"`
+	Endpoint         string     `json:"endpoint"`
+	Protocol         string     `json:"protocol"`
+	UpstreamProtocol string     `json:"upstream_protocol,omitempty"`
+	Asked            string     `json:"asked"`
+	Model            string     `json:"model,omitempty"`
+	Provider         string     `json:"provider,omitempty"`
+	KeyID            string     `json:"key_id,omitempty"`
+	Status           int        `json:"status"`
+	Class            string     `json:"class,omitempty"`
+	Outcome          string     `json:"outcome"` // ok, error, partial or client_closed
+	Streamed         bool       `json:"streamed"`
+	Tokens           tokenCount `json:"tokens"`
+	BytesIn          int64      `json:"bytes_in"`
+	BytesOut         int64      `json:"bytes_out"`
+	Warnings         string     `json:"warnings,omitempty"`
+	Attempts         int        `json:"attempts"`
+}
+
+// tokenCount is what a request, or several, used. The kinds do not overlap.
+type tokenCount struct {
+	Input      int64 `json:"input"`
+	CacheRead  int64 `json:"cache_read"`
+	CacheWrite int64 `json:"cache_write"`
+	Output     int64 `json:"output"`
+	Reasoning  int64 `json:"reasoning"`
+}
+
+// requestAnswer is the body of GET /llm_proxy/requests/{id}.
+type requestAnswer struct {
+	requestSummary
+	Tried   []attemptReport `json:"tried"`
+	Skipped []skipReport    `json:"skipped"`
+}
+
+// attemptReport is one upstream call.
+type attemptReport struct {
+	Provider string    `json:"provider"`
+	Model    string    `json:"model"`
+	KeyID    string    `json:"key_id"`
+	Began    time.Time `json:"began"`
+	TookMS   float64   `json:"took_ms"`
+	Status   int       `json:"status,omitempty"`
+	Class    string    `json:"class"` // ok for the one that answered
+	Reason   string    `json:"reason,omitempty"`
+	KeyRests float64   `json:"key_rests_seconds,omitempty"`
+}
+
+// skipReport is one candidate that was passed over.
+type skipReport struct {
+	Provider string `json:"provider"`
+	Model    string `json:"model"`
+	Why      string `json:"why"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// usageAnswer is the body of GET /llm_proxy/usage.
+type usageAnswer struct {
+	By   logging.By    `json:"by"`
+	Rows []usageReport `json:"rows"`
+}
+
+// usageReport is what the requests of one group come to.
+type usageReport struct {
+	Name         string     `json:"name"`
+	Requests     int64      `json:"requests"`
+	OK           int64      `json:"ok"`
+	Failed       int64      `json:"failed"`
+	ClientClosed int64      `json:"client_closed"`
+	Streamed     int64      `json:"streamed"`
+	Attempts     int64      `json:"attempts"`
+	Tokens       tokenCount `json:"tokens"`
+	BytesIn      int64      `json:"bytes_in"`
+	BytesOut     int64      `json:"bytes_out"`
+	AverageMS    float64    `json:"average_ms"`
+}
+
+// liveLog is the request log of the process's handlers. Where several keep one
+// each, it is that of the first.
+func liveLog() (*logging.Log, error) {
+	for _, h := range live.all() {
+		if log := h.current.Load().log; log != nil {
+			return log, nil
+		}
+	}
+	return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no request log is kept; write log sqlite <file> in llm_proxy")}
+}
+
+// asked runs a question to the request log, with all in it that was added before.
+func asked[T any](r *http.Request, question func(context.Context, *logging.Log) (T, error)) (answer T, err error) {
+	log, err := liveLog()
+	if err != nil {
+		return answer, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), adminQueryTime)
+	defer cancel()
+	// What cannot be written now is missing; the log's own state says so.
+	_ = log.Flush(ctx)
+	answer, err = question(ctx, log)
+	if errors.Is(err, logging.ErrNotFound) {
+		return answer, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+	}
+	return answer, err
+}
+
+// showRequests answers GET /llm_proxy/requests.
+func showRequests(r *http.Request, query url.Values) (any, error) {
+	f := logging.Filter{
+		Client: query.Get("client"), Asked: query.Get("asked"), Model: query.Get("model"),
+		Provider: query.Get("provider"), Class: query.Get("class"), Outcome: query.Get("outcome"),
+	}
+	var err error
+	if f.Since, f.Until, err = timesIn(query); err != nil {
+		return nil, badRequest(err)
+	}
+	if f.Trouble, err = strconv.ParseBool(cmp.Or(query.Get("trouble"), "false")); err != nil {
+		return nil, badRequest(fmt.Errorf("trouble: %q is neither true nor false", query.Get("trouble")))
+	}
+	if limit := query.Get("limit"); limit != "" {
+		if f.Limit, err = strconv.Atoi(limit); err != nil || f.Limit < 1 || f.Limit > 1000 {
+			return nil, badRequest(fmt.Errorf("limit: %q is no number from 1 to 1000", limit))
+		}
+	}
+	return asked(r, func(ctx context.Context, log *logging.Log) (any, error) {
+		rows, err := log.Requests(ctx, f)
+		answer := requestsAnswer{Requests: []requestSummary{}, Log: log.Stats()}
+		for i := range rows {
+			answer.Requests = append(answer.Requests, summaryOf(&rows[i].Record, rows[i].AttemptCount))
+		}
+		return answer, err
+	})
+}
+
+// showRequest answers GET /llm_proxy/requests/{id}.
+func showRequest(r *http.Request, _ url.Values) (any, error) {
+	id := strings.TrimPrefix(r.URL.Path, "/llm_proxy/requests/")
+	return asked(r, func(ctx context.Context, log *logging.Log) (any, error) {
+		record, err := log.Request(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		answer := requestAnswer{summaryOf(record, len(record.Attempts)), []attemptReport{}, []skipReport{}}
+		for i := range record.Attempts {
+			a := &record.Attempts[i]
+			answer.Tried = append(answer.Tried, attemptReport{
+				a.Provider, a.Model, a.KeyID, a.Start, milliseconds(a.Duration), a.Status,
+				cmp.Or(a.Class, classAnswered), a.Reason, a.Cooled.Seconds(),
+			})
+		}
+		for _, s := range record.Skipped {
+			answer.Skipped = append(answer.Skipped, skipReport(s))
+		}
+		return answer, nil
+	})
+}
+
+// usageGroups are what usage can be summed by.
+var usageGroups = []logging.By{
+	logging.ByModel, logging.ByAsked, logging.ByClient, logging.ByProvider,
+	logging.ByKey, logging.ByEndpoint, logging.ByClass, logging.ByDay,
+}
+
+// showUsage answers GET /llm_proxy/usage.
+func showUsage(r *http.Request, query url.Values) (any, error) {
+	by := cmp.Or(logging.By(query.Get("by")), logging.ByModel)
+	if !slices.Contains(usageGroups, by) {
+		return nil, badRequest(fmt.Errorf("by: %q is none of %v", by, usageGroups))
+	}
+	since, until, err := timesIn(query)
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	return asked(r, func(ctx context.Context, log *logging.Log) (any, error) {
+		rows, err := log.Usage(ctx, by, since, until)
+		answer := usageAnswer{By: by, Rows: []usageReport{}}
+		for i := range rows {
+			row := &rows[i]
+			answer.Rows = append(answer.Rows, usageReport{
+				row.Name, row.Requests, row.OK, row.Failed, row.ClientClosed, row.Streamed, row.Attempts,
+				tokenCount{row.Input, row.CacheRead, row.CacheWrite, row.Output, row.Reasoning},
+				row.BytesIn, row.BytesOut, milliseconds(row.Average()),
+			})
+		}
+		return answer, err
+	})
+}
+
+// timesIn reads since and until: RFC 3339, or a duration before now.
+func timesIn(query url.Values) (since, until time.Time, err error) {
+	for name, to := range map[string]*time.Time{"since": &since, "until": &until} {
+		text := query.Get(name)
+		if text == "" {
+			continue
+		}
+		if *to, err = time.Parse(time.RFC3339Nano, text); err == nil {
+			continue
+		}
+		ago, failed := caddy.ParseDuration(text)
+		if failed != nil || ago < 0 {
+			return since, until, fmt.Errorf("%s: %q is neither a time such as 2026-01-31T12:00:00Z nor how long ago, such as 24h or 7d", name, text)
+		}
+		*to, err = time.Now().Add(-ago), nil
+	}
+	return since, until, nil
+}
+
+func summaryOf(r *logging.Record, attempts int) requestSummary {
+	return requestSummary{
+		ID: r.ID, Began: r.Start.UTC(), TotalMS: milliseconds(r.Total), FirstMS: milliseconds(r.First),
+		Client: r.Client, ClientKey: r.ClientKey, Endpoint: r.Endpoint, Protocol: r.Protocol, UpstreamProtocol: r.UpstreamProtocol,
+		Asked: r.Asked, Model: r.Model, Provider: r.Provider, KeyID: r.KeyID,
+		Status: r.Status, Class: r.Class, Outcome: r.Outcome, Streamed: r.Streamed,
+		Tokens:  tokenCount{r.Tokens.Input, r.Tokens.CacheRead, r.Tokens.CacheWrite, r.Tokens.Output, r.Tokens.Reasoning},
+		BytesIn: r.BytesIn, BytesOut: r.BytesOut, Warnings: r.Warnings, Attempts: attempts,
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

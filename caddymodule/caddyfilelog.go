@@ -1,0 +1,42 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+const logUsage = "log is written as 'log sqlite <file>', with or without a block, or as 'log off'"
+
+func (h *Handler) unmarshalLog(d *caddyfile.Dispenser) error {
+	if h.Log != nil {
+		return d.Err("log is written twice")
+	}
+	h.Log = new(Log)
+	args := d.RemainingArgsRaw()
+	switch {
+	case len(args) == 1 && args[0] == off:
+		return nil
+	case len(args) != 2 || args[0] != "sqlite" || args[1] == "":
+		return d.Err(logUsage)
+	}
+	h.Log.SQLite = args[1]
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := h.Log.unmarshalSetting(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Log) unmarshalSetting(d *caddyfile.Dispenser) (err error) {
+	switch d.Val() {
+	case "retain":
+		if l.Retain, err = duration(d); err == nil && l.Retain < caddy.Duration(shortestRetain) {
+			return d.Errf("retain: must be at least %v", shortestRetain)
+		}
+		return err
+	case "max_size":
+		return size(d, &l.MaxSize)
+	}
+	return d.Errf("unrecognized setting '%s' of log; they are retain and max_size", d.Val())
+}

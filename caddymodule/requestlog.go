@@ -1,0 +1,171 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
+)
+
+// Log says where what became of each request is kept: who asked for what, which
+// provider answered, what was tried before, tokens and times. Prompts, answers
+// and keys are not in it.
+type Log struct {
+	// The SQLite database, which is made with mode 0600. A relative path is below
+	// the working directory; placeholders such as {env.LOG_DIR} are filled in. Its
+	// directory must exist. Empty: nothing is kept.
+	SQLite string `json:"sqlite,omitempty"`
+
+	// For how long requests are kept. Default: 30 days. Negative: without limit.
+	Retain caddy.Duration `json:"retain,omitempty"`
+
+	// How large the database may become; beyond that the oldest requests go.
+	// Default: 1 GiB.
+	MaxSize Size `json:"max_size,omitempty"`
+}
+
+// What a log keeps that says nothing of it.
+const (
+	standardRetain  = 30 * 24 * time.Hour
+	standardMaxSize = 1 << 30
+	shortestRetain  = time.Minute
+)
+
+// setDefaults fills in what is not set.
+func (l *Log) setDefaults() error {
+	if l.SQLite == "" && (l.Retain != 0 || l.MaxSize != 0) {
+		return errors.New("log: retain and max_size need a database; write log sqlite <file>")
+	}
+	if l.Retain == 0 {
+		l.Retain = caddy.Duration(standardRetain)
+	}
+	if l.MaxSize == 0 {
+		l.MaxSize = standardMaxSize
+	}
+	return nil
+}
+
+// requestLogs are the open logs by file, over configurations.
+var requestLogs = caddy.NewUsagePool()
+
+// sharedLog is a log in its pool.
+type sharedLog struct {
+	*logging.Log
+	logger *zap.Logger
+}
+
+// Destruct writes what waits, for at most 5 s.
+func (s *sharedLog) Destruct() error {
+	if err := s.Close(); err != nil {
+		s.logger.Error("closing the request log", zap.Error(err))
+	}
+	return nil
+}
+
+// openLog finds or opens the handler's request log. Of one that is open already
+// the settings stay as they are.
+func (rt *runtime) openLog(h *Handler) error {
+	if h.Log.SQLite == "" {
+		return nil
+	}
+	path, err := filepath.Abs(h.Log.SQLite)
+	if err != nil {
+		return fmt.Errorf("log: resolving %s: %w", h.Log.SQLite, err)
+	}
+	value, _, err := requestLogs.LoadOrNew(path, func() (caddy.Destructor, error) {
+		opened, err := logging.Open(logging.Options{
+			Path:    path,
+			Retain:  max(time.Duration(h.Log.Retain), 0),
+			MaxSize: int64(h.Log.MaxSize),
+			Logger:  h.logger,
+		})
+		return &sharedLog{opened, h.logger}, err
+	})
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	rt.closers = append(rt.closers, func() { _, _ = requestLogs.Delete(path) })
+	rt.log = value.(*sharedLog).Log
+	return nil
+}
+
+// trace is what the request log wants to know beside the account of a request.
+type trace struct {
+	began    time.Time
+	first    time.Duration // to the first content
+	status   int           // that the client was sent
+	in, out  int64         // bytes of the bodies
+	left     bool          // the client could not be written to
+	warnings string
+	skipped  []routing.Skip
+}
+
+// record adds the request to the log. It runs also when the request panics.
+func (x *exchange) record() {
+	t, a := &x.trace, &x.account
+	r := &logging.Record{
+		ID:       x.id,
+		Start:    t.began,
+		Total:    time.Since(t.began),
+		First:    t.first,
+		Client:   x.clientName(),
+		Endpoint: x.r.URL.Path,
+		Protocol: string(x.endpoint.protocol),
+		Asked:    a.model,
+		Status:   t.status,
+		Class:    string(a.class),
+		Outcome:  x.outcome(),
+		Streamed: a.streamed,
+		BytesIn:  t.in,
+		BytesOut: t.out,
+		Warnings: t.warnings,
+	}
+	if x.client != nil {
+		r.ClientKey = x.client.Hash[:8]
+	}
+	if a.answered {
+		last := a.last()
+		r.Provider, r.Model, r.KeyID, r.UpstreamProtocol = last.Provider, last.Model, last.KeyID, string(a.upstream)
+		if x.endpoint.kind != kindCountTokens { // which uses none
+			r.Tokens = logging.Tokens{
+				Input: a.usage.Input, CacheRead: a.usage.CacheRead, CacheWrite: a.usage.CacheWrite,
+				Output: a.usage.Output, Reasoning: a.usage.Reasoning,
+			}
+		}
+	}
+	for i := range a.attempts {
+		at := &a.attempts[i]
+		r.Attempts = append(r.Attempts, logging.Attempt{
+			Provider: at.Provider, Model: at.Model, KeyID: at.KeyID, Start: at.Start, Duration: at.Duration,
+			Status: at.Status, Class: string(at.Class), Reason: at.Reason, Cooled: at.Cooled,
+		})
+	}
+	for i := range t.skipped {
+		s := &t.skipped[i]
+		r.Skipped = append(r.Skipped, logging.Skip{Provider: s.Provider, Model: s.Model, Why: string(s.Why), Reason: s.Reason})
+	}
+	x.runtime.log.Add(r)
+}
+
+// outcome is how the request ended, in the log's words.
+func (x *exchange) outcome() string {
+	switch a := &x.account; {
+	case a.class == routing.ClientGone, x.trace.left:
+		return logging.OutcomeClientClosed
+	case !a.answered:
+		if x.endpoint.operation == translate.CountTokens && x.trace.status < 400 && x.trace.status != 0 {
+			return logging.OutcomeOK // by an estimate
+		}
+		return logging.OutcomeError
+	case a.class != "":
+		return logging.OutcomePartial
+	}
+	return logging.OutcomeOK
+}
