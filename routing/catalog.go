@@ -16,6 +16,7 @@ type Catalog struct {
 	modelList    []*Model             // by logical name
 	aliases      map[string]*Model    // without '*'
 	globs        []glob               // longest first
+	digest       Digest
 }
 
 func newCatalog() *Catalog {

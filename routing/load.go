@@ -2,7 +2,9 @@ package routing
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"maps"
 	"slices"
 	"strings"
@@ -41,7 +43,7 @@ type LoadOptions struct {
 // the files of many providers can lie side by side, and only those in use need
 // their variables.
 func Load(o LoadOptions) (*Catalog, []Problem, error) {
-	l := &loader{options: o, env: environmentOf(o.Environ), providers: make(map[string]*providerFile)}
+	l := &loader{options: o, env: environmentOf(o.Environ), digest: sha256.New(), providers: make(map[string]*providerFile)}
 	l.readProviders()
 	l.readModels()
 	l.checkModels()
@@ -59,6 +61,7 @@ func Load(o LoadOptions) (*Catalog, []Problem, error) {
 type loader struct {
 	options LoadOptions
 	env     lookup
+	digest  hash.Hash // of all that is read
 
 	providers map[string]*providerFile // by ID
 	models    []*modelFile             // those without errors, once they are checked
@@ -91,10 +94,11 @@ func (l *loader) take(d *document) {
 // as well.
 func (l *loader) readProviders() {
 	files, warnings, errors := readDir(l.options.ProvidersDir, false)
+	sumUp(l.digest, files, warnings, errors)
 	l.warnings, l.errors = append(l.warnings, warnings...), append(l.errors, errors...)
 	byName, byFold := make(map[string]string), make(map[string]string)
 	for _, file := range files {
-		p := &providerFile{newDocument(file, providerHome), &Provider{ID: file.name, File: file.path}, nil}
+		p := &providerFile{newDocument(file, providerHome), &Provider{ID: file.name, File: file.path, digest: sha256.Sum256(file.text)}, nil}
 		if !p.broken {
 			p.decode(p.Provider)
 			checkProvider(p.Provider, p.document)
@@ -114,9 +118,10 @@ func (l *loader) readProviders() {
 // readModels reads the model files and checks each by itself.
 func (l *loader) readModels() {
 	files, warnings, errors := readDir(l.options.ModelsDir, true)
+	sumUp(l.digest, files, warnings, errors)
 	l.warnings, l.errors = append(l.warnings, warnings...), append(l.errors, errors...)
 	for _, file := range files {
-		m := &modelFile{newDocument(file, modelHome), &Model{File: file.path}, file.name}
+		m := &modelFile{newDocument(file, modelHome), &Model{File: file.path, digest: sha256.Sum256(file.text)}, file.name}
 		if !m.broken {
 			m.decode(m.Model)
 			checkModel(m.Model, m.document, m.path)
@@ -246,6 +251,7 @@ func (l *loader) providerNames() []string {
 // connect builds the catalog of what was checked.
 func (l *loader) connect() *Catalog {
 	c := newCatalog()
+	c.digest = Digest(l.digest.Sum(nil))
 	for _, name := range l.providerNames() {
 		c.addProvider(l.providers[name].Provider)
 	}

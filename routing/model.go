@@ -106,6 +106,8 @@ type Model struct {
 	Fallbacks        []Fallback `json:"-"`
 	ContextFallbacks []Fallback `json:"-"`
 	PolicyFallbacks  []Fallback `json:"-"`
+
+	digest Digest // of the file
 }
 
 // Route is one place where a model is found: a provider, and the name that

@@ -10,16 +10,16 @@ import (
 type Problem struct {
 	// File is the file's path: the directory as it was given, joined with
 	// the place below it. It may be a directory.
-	File string
+	File string `json:"file"`
 	// Line is counted from 1; 0: the problem has none.
-	Line int
+	Line int `json:"line,omitempty"`
 	// Field is the path of the key, such as "endpoints.base_url" or
 	// "model_routings[0].provider". Empty: the problem is the file's.
-	Field string
+	Field string `json:"field,omitempty"`
 	// Message says what is wrong.
-	Message string
+	Message string `json:"message"`
 	// Fix says what to write instead. It may be empty.
-	Fix string
+	Fix string `json:"fix,omitempty"`
 }
 
 // String is the problem on one line: file, line, field, message and fix.

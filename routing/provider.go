@@ -107,6 +107,7 @@ type Provider struct {
 	modelPatterns []modelPattern // of Capabilities, longest first
 	headers       []fixedHeader  // Authentication.AdditionalHeaders, filled in, by name
 	headersLack   bool           // a variable of one of them is not set
+	digest        Digest         // of the file
 }
 
 // APIKeys says which environment variables hold a provider's keys. The keys
