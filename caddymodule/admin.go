@@ -31,6 +31,7 @@ func init() {
 //	GET  /llm_proxy/requests?client=&asked=&model=&provider=&class=&outcome=&trouble=&since=&until=&limit=
 //	GET  /llm_proxy/requests/{id}
 //	GET  /llm_proxy/usage?by=&since=&until=
+//	POST /llm_proxy/reload
 //
 // Answers are JSON and hold no secret; errors are {"error": "..."} as everywhere
 // in Caddy's API. Caddy makes one before the handlers of a configuration and
@@ -54,6 +55,7 @@ func (*adminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: "/llm_proxy/requests/", Handler: adminEndpoint(http.MethodGet, showRequest)},
 		{Pattern: "/llm_proxy/usage", Handler: adminEndpoint(http.MethodGet, showUsage, "by", "since", "until")},
 		{Pattern: "/llm_proxy/keys/reset", Handler: adminEndpoint(http.MethodPost, resetKeys, "provider", "key")},
+		{Pattern: "/llm_proxy/reload", Handler: adminEndpoint(http.MethodPost, reloadFiles)},
 	}
 }
 
@@ -227,6 +229,9 @@ func adminEndpoint(method string, answer func(*http.Request, url.Values) (any, e
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
+		if refusal, is := body.(*reloadRefusal); is {
+			w.WriteHeader(refusal.status())
+		}
 		return json.NewEncoder(w).Encode(body)
 	}
 }

@@ -30,6 +30,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //	llm_proxy [<matcher>] {
 //		providers    <directory>
 //		models       <directory>
+//		watch
 //		client_key   <name> <key>
 //		allow_anonymous
 //		cooldown     <duration>
@@ -87,6 +88,12 @@ func (h *Handler) unmarshalSubdirective(d *caddyfile.Dispenser) error {
 		return oneArgument(d, &h.Providers)
 	case "models":
 		return oneArgument(d, &h.Models)
+	case "watch":
+		if d.NextArg() {
+			return d.ArgErr()
+		}
+		h.Watch = true
+		return nil
 	case "client_key":
 		var client ClientKey
 		if !d.AllArgs(&client.Name, &client.Key) {

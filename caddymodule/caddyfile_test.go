@@ -69,6 +69,7 @@ func TestCaddyfileMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"providers a {\n\tb\n}", "unrecognized subdirective '{'"},
 		{"models", "after 'models'"},
 		{"models a b", "after 'a'"},
+		{"watch on", "after 'on'"},
 		{"client_key", "client_key takes a name and a key"},
 		{"client_key " + canary, "client_key takes a name and a key"},
 		{"client_key a b " + canary, "client_key takes a name and a key"},

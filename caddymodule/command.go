@@ -20,7 +20,7 @@ func init() {
 		Name:  "llm-proxy",
 		Short: "Looks after the LLM gateway",
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(healthCommand())
+			cmd.AddCommand(healthCommand(), reloadCommand())
 		},
 	})
 }
@@ -82,11 +82,20 @@ func askHealth(ctx context.Context, out io.Writer, endpoint string, detailed boo
 	return nil
 }
 
+// printMessage tells what is wrong with what stands before it, if anything is.
+func printMessage(out io.Writer, message string) {
+	if message != "" {
+		fmt.Fprintln(out, "  "+message)
+	}
+}
+
 func printDetails(out io.Writer, report *healthReport) {
 	c := &report.Components
 	fmt.Fprintf(out, "up for     %s\n", (time.Duration(report.UptimeSeconds) * time.Second).String())
 	fmt.Fprintf(out, "models     %d\n", c.ModelConfig.ModelsCount)
+	printMessage(out, c.ModelConfig.Message)
 	fmt.Fprintf(out, "providers  %d, %d enabled\n", c.ProviderConfigs.ProvidersLoaded, c.ProviderConfigs.ProvidersEnabled)
+	printMessage(out, c.ProviderConfigs.Message)
 	names, width := make([]string, 0, len(c.Providers)), 0
 	for name := range c.Providers {
 		names, width = append(names, name), max(width, len(name))

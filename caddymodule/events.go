@@ -62,6 +62,7 @@ func (n *notices) start(names *routeNames) {
 		for {
 			select {
 			case <-n.ended:
+				n.drain()
 				return
 			case notice := <-n.queue:
 				n.emit(&notice)
@@ -70,9 +71,21 @@ func (n *notices) start(names *routeNames) {
 	}()
 }
 
-// stop ends the events. It does not wait for a handler that is at work: the
-// configuration is gone, and Caddy has told it so by its context.
+// stop ends the events. It does not wait for a handler that is at work.
 func (n *notices) stop() { close(n.ended) }
+
+// drain emits what is left. After a reload of the files the event handlers are
+// those of before, and what happened until then is still theirs to know.
+func (n *notices) drain() {
+	for {
+		select {
+		case notice := <-n.queue:
+			n.emit(&notice)
+		default:
+			return
+		}
+	}
+}
 
 func (n *notices) emit(notice *routing.Notice) {
 	defer func() {

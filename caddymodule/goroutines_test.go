@@ -42,6 +42,7 @@ var goroutines = map[string]string{
 	"caddymodule/keepalive.go pings":    "silence recovers",
 	"caddymodule/shutdown.go Handle":    "runs nothing but cancellations, in a process that ends",
 	"caddymodule/statefile.go newSaver": "run recovers",
+	"caddymodule/watch.go watch":        "look recovers",
 	"routing/deadline.go look":          "runs nothing but our own list and cancellations",
 	"routing/deadline.go watch":         "the same",
 	"routing/hedge.go fork":             "recovers; join raises it in the request's own goroutine",

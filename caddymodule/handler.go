@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,6 +81,12 @@ type Handler struct {
 	// Directory of model files, one JSON file per model that clients may ask
 	// for, relative to the working directory. Default: config/models.
 	Models string `json:"models,omitempty"`
+
+	// Whether these files are read again when one of them changes, as POST
+	// /llm_proxy/reload of the administration API does: what is broken is told
+	// by the log and by GET /health/detailed, and the files as they were before
+	// go on serving. Default: false.
+	Watch bool `json:"watch,omitempty"`
 
 	// Who may call. When empty, the environment variable CLIENT_API_KEY is
 	// the key of one client named "default"; without that too, every request
@@ -155,10 +163,15 @@ type Handler struct {
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
 
 	clients *keys.Clients
+	ctx     caddy.Context // Caddy's; over when the configuration ends
 	current atomic.Pointer[runtime]
-	ended   atomic.Bool // by Cleanup
+	broken  atomic.Pointer[[]routing.Problem] // in the files, at the last reload
 	logger  *zap.Logger
-	created time.Time // of the models, as the model lists tell it
+	created time.Time          // of the models, as the model lists tell it
+	unwatch context.CancelFunc // nil without Watch
+
+	swapping sync.Mutex // held for no longer than to exchange current
+	ended    bool       // by Cleanup; guarded by swapping
 }
 
 // ClientKey is one caller's name and key.
@@ -200,7 +213,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // that a running configuration uses: Caddy provisions configurations that it
 // then rejects, and `caddy validate` provisions beside a running server.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
+	h.ctx, h.logger = ctx, ctx.Logger()
 	h.created = time.Now()
 	if err := h.setDefaults(); err != nil {
 		return err
@@ -214,12 +227,20 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := bidFarewell(ctx); err != nil {
 		return fmt.Errorf("subscribing to events: %w", err)
 	}
-	rt, err := h.load(ctx)
+	// A reload that comes now waits, so that it is of this handler too.
+	reloading.Lock()
+	defer reloading.Unlock()
+	rt, err := h.load()
 	if err != nil {
 		return err
 	}
+	h.logWarnings(rt.warnings)
+	h.announce(rt.router)
 	h.current.Store(rt)
 	live.add(h)
+	if h.Watch {
+		h.unwatch = h.watch(rt.catalog.Digest())
+	}
 	return nil
 }
 
@@ -347,10 +368,18 @@ func (h *Handler) provisionClients() error {
 // Cleanup lets go of what the configuration held. Caddy calls it while streams
 // of this configuration still run, and after a Provision that failed half-way.
 func (h *Handler) Cleanup() error {
-	if rt := h.current.Load(); rt != nil && h.ended.CompareAndSwap(false, true) {
-		live.remove(h)
-		rt.release()
+	h.swapping.Lock()
+	rt, ended := h.current.Load(), h.ended
+	h.ended = true
+	h.swapping.Unlock()
+	if rt == nil || ended {
+		return nil
 	}
+	live.remove(h)
+	if h.unwatch != nil {
+		h.unwatch()
+	}
+	rt.release()
 	return nil
 }
 

@@ -52,12 +52,16 @@ type providerHealth struct {
 type modelHealth struct {
 	Status      string `json:"status"`
 	ModelsCount int    `json:"models_count"`
+	// Message says what is wrong with files that were not taken.
+	Message string `json:"message,omitempty"`
 }
 
 type providerConfigHealth struct {
 	Status           string `json:"status"`
 	ProvidersLoaded  int    `json:"providers_loaded"`
 	ProvidersEnabled int    `json:"providers_enabled"`
+	// Message says what is wrong with files that were not taken.
+	Message string `json:"message,omitempty"`
 }
 
 // health answers GET /health: the process serves.
@@ -71,8 +75,9 @@ func (x *exchange) health() {
 func timestamp() string { return time.Now().UTC().Format(time.RFC3339) }
 
 // healthDetailed answers GET /health/detailed. A provider without a key is
-// degraded, which is no fault of the gateway; only a gateway that can answer
-// nobody is unhealthy, and answers 503.
+// degraded, which is no fault of the gateway, and so is a file that a reload
+// found broken; only a gateway that can answer nobody is unhealthy, and answers
+// 503.
 func (x *exchange) healthDetailed() {
 	router := x.runtime.router
 	report := healthReport{
@@ -105,6 +110,7 @@ func (x *exchange) healthDetailed() {
 	if report.Components.Database.Status == degraded {
 		report.Status = degraded
 	}
+	x.handler.tellBroken(&report)
 	if len(router.Models()) == 0 {
 		report.Components.ModelConfig.Status = unhealthy
 	}

@@ -44,6 +44,10 @@ var (
 		Name: "caddy_llm_proxy_events_dropped_total",
 		Help: "Events that were not emitted because those before them took too long.",
 	})
+	reloadsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_llm_proxy_reloads_total",
+		Help: "Reloads of provider and model files, by result: ok, or rejected because of a broken file.",
+	}, []string{"result"})
 	lossesTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_llm_proxy_translation_losses_total",
 		Help: "Things of requests and answers that could not cross from one protocol to another.",
@@ -52,6 +56,8 @@ var (
 	breakerOpen = prometheus.NewDesc("caddy_llm_proxy_breaker_open",
 		"1 while the breaker of a provider's model is open or half open, else 0.",
 		[]string{"provider", "model"}, nil)
+	configOK = prometheus.NewDesc("caddy_llm_proxy_config_ok",
+		"0 while the files of a gateway, at their last reload, were broken and those of before serve, else 1.", nil, nil)
 	keysByState = prometheus.NewDesc("caddy_llm_proxy_keys",
 		"Keys by state. One that rests for single models only is usable.",
 		[]string{"provider", "state"}, nil)
@@ -60,7 +66,7 @@ var (
 // registerMetrics adds the metrics to a configuration's registry.
 func registerMetrics(registry *prometheus.Registry) error {
 	for _, collector := range []prometheus.Collector{
-		attemptsTotal, streamsBrokenTotal, cooldownsTotal, routeChangesTotal, retriesRefusedTotal, eventsDroppedTotal, lossesTotal, conditions{},
+		attemptsTotal, streamsBrokenTotal, cooldownsTotal, routeChangesTotal, retriesRefusedTotal, eventsDroppedTotal, reloadsTotal, lossesTotal, conditions{},
 	} {
 		err := registry.Register(collector)
 		// Another llm_proxy of the same configuration may have been first.
@@ -78,6 +84,7 @@ type conditions struct{}
 // Describe implements prometheus.Collector.
 func (conditions) Describe(to chan<- *prometheus.Desc) {
 	to <- breakerOpen
+	to <- configOK
 	to <- keysByState
 }
 
@@ -124,12 +131,37 @@ func (conditions) Collect(to chan<- prometheus.Metric) {
 			open[at] = max(open[at], value)
 		}
 	}
+	to <- prometheus.MustNewConstMetric(configOK, prometheus.GaugeValue, filesAreGood(live.all()))
 	for at, value := range open {
 		to <- prometheus.MustNewConstMetric(breakerOpen, prometheus.GaugeValue, value, at.provider, at.value)
 	}
 	for at, value := range count {
 		to <- prometheus.MustNewConstMetric(keysByState, prometheus.GaugeValue, value, at.provider, at.value)
 	}
+}
+
+// The results of reloads, as a label.
+const (
+	reloadOK       = "ok"
+	reloadRejected = "rejected"
+)
+
+func init() {
+	// Both are told from the beginning, or the first reload would be no growth.
+	for _, result := range []string{reloadOK, reloadRejected} {
+		reloadsTotal.WithLabelValues(result)
+	}
+}
+
+// filesAreGood is 1 unless the files of a handler were broken at their last
+// reload.
+func filesAreGood(handlers []*Handler) float64 {
+	for _, h := range handlers {
+		if h.broken.Load() != nil {
+			return 0
+		}
+	}
+	return 1
 }
 
 // anyModel is the label of models that no file names: those of routes that take

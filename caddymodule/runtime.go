@@ -33,14 +33,17 @@ var (
 )
 
 // runtime is a handler's working state. Caddy cleans a configuration up while
-// its streams still run, so the state counts who uses it: the handler once,
-// and every request in flight. The last one to leave lets the pools go.
+// its streams still run, and a reload of the files exchanges the state under
+// them, so it counts who uses it: the handler once, and every request in flight.
+// The last one to leave lets the pools go.
 type runtime struct {
-	router  *routing.Router
-	names   *routeNames
-	log     *logging.Log // nil: no request is kept
-	refs    atomic.Int64
-	closers []func()
+	catalog  *routing.Catalog
+	warnings []routing.Problem // of its files
+	router   *routing.Router
+	names    *routeNames
+	log      *logging.Log // nil: no request is kept
+	refs     atomic.Int64
+	closers  []func()
 }
 
 // acquire finds the handler's working state for one request and, as long as the
@@ -50,13 +53,30 @@ type runtime struct {
 // It is answered all the same, with a state that nobody holds any more: the
 // pools have let go of it, but nothing in it stops working.
 func (h *Handler) acquire() (rt *runtime, held bool) {
-	rt = h.current.Load()
-	for n := rt.refs.Load(); n > 0; n = rt.refs.Load() {
-		if rt.refs.CompareAndSwap(n, n+1) {
-			return rt, true
+	for {
+		rt = h.current.Load()
+		for n := rt.refs.Load(); n > 0; n = rt.refs.Load() {
+			if rt.refs.CompareAndSwap(n, n+1) {
+				return rt, true
+			}
 		}
+		if rt == h.current.Load() {
+			return rt, false
+		}
+		// A reload has put another in its place before it let go of this one.
 	}
-	return rt, false
+}
+
+// swap lets a new working state take the place of the present one, unless the
+// configuration has ended meanwhile.
+func (h *Handler) swap(next *runtime) {
+	h.swapping.Lock()
+	over := next
+	if !h.ended {
+		over = h.current.Swap(next)
+	}
+	h.swapping.Unlock()
+	over.release()
 }
 
 func (rt *runtime) release() {
@@ -68,22 +88,20 @@ func (rt *runtime) release() {
 	}
 }
 
-// load reads the files and builds the working state, held once.
-func (h *Handler) load(ctx caddy.Context) (*runtime, error) {
+// load reads the files and builds the working state, held once. Nothing that
+// serves notices it.
+func (h *Handler) load() (*runtime, error) {
 	environ := os.Environ()
 	catalog, warnings, err := routing.Load(routing.LoadOptions{
 		ProvidersDir: h.Providers,
 		ModelsDir:    h.Models,
 		Environ:      environ,
 	})
-	for _, warning := range warnings {
-		h.logger.Warn("configuration file", zap.Stringer("problem", warning))
-	}
 	if err != nil {
 		return nil, err
 	}
 
-	rt := new(runtime)
+	rt := &runtime{catalog: catalog, warnings: warnings}
 	rt.refs.Store(1)
 	shared, err := rt.shared(h)
 	if err != nil {
@@ -100,15 +118,16 @@ func (h *Handler) load(ctx caddy.Context) (*runtime, error) {
 		options.Affinity = &shared.affinity
 	}
 	options.Transport = func(p *routing.Provider, connect time.Duration) (http.RoundTripper, error) {
-		return rt.transport(ctx, h.TransportRaw, p, connect)
+		return rt.transport(h.ctx, h.TransportRaw, p, connect)
 	}
-	told, err := newNotices(ctx, h.logger)
+	told, err := newNotices(h.ctx, h.logger)
 	if err != nil {
 		rt.release()
 		return nil, err
 	}
 	options.Notify = told.notify
 	rt.router, warnings, err = routing.New(options)
+	rt.warnings = append(rt.warnings, warnings...)
 	if err != nil {
 		rt.release()
 		return nil, err
@@ -116,11 +135,14 @@ func (h *Handler) load(ctx caddy.Context) (*runtime, error) {
 	rt.names = newRouteNames(rt.router)
 	told.start(rt.names)
 	rt.closers = append(rt.closers, rt.router.Close, told.stop)
+	return rt, nil
+}
+
+// logWarnings tells the operator what works but is hardly meant.
+func (h *Handler) logWarnings(warnings []routing.Problem) {
 	for _, warning := range warnings {
 		h.logger.Warn("configuration file", zap.Stringer("problem", warning))
 	}
-	h.announce(rt.router)
-	return rt, nil
 }
 
 // announce says once, at load, what a newcomer wants to know.
