@@ -29,10 +29,10 @@ func (g *gateway) reloadFiles(t *testing.T) response {
 	return admin(t, http.MethodPost, "/llm_proxy/reload", "")
 }
 
-// beside adds a second block below a path, with a directory of its own.
-func (g *gateway) beside(t *testing.T, path string) *gateway {
+// beside adds a second block below a path, with the files of a directory.
+func (g *gateway) beside(t *testing.T, path, dir string) *gateway {
 	t.Helper()
-	other := &gateway{t: t, url: g.url + path, dir: t.TempDir()}
+	other := &gateway{t: t, url: g.url + path, dir: dir}
 	g.config = strings.Replace(g.config, "respond ", fmt.Sprintf("handle_path %s/* {\n llm_proxy {\n allow_anonymous\n providers %s/providers\n models %s/models\n }\n }\nrespond ", path, other.dir, other.dir), 1)
 	return other
 }
@@ -140,9 +140,10 @@ func TestAReloadIsOfAllBlocksOrOfNone(t *testing.T) {
 		providers: map[string]string{"p": provider("p", up.url, "")},
 		models:    map[string]string{"m": model("m", "", "p/up")},
 	})
-	other := g.beside(t, "/other")
+	other := g.beside(t, "/other", t.TempDir())
 	other.write("providers", "p", provider("p", up.url, ""))
 	other.write("models", "m", model("m", "", "p/up"))
+	same := g.beside(t, "/same", g.dir)
 	g.wantReload(t, "")
 
 	g.write("models", "new", model("new", "", "p/up"))
@@ -154,11 +155,16 @@ func TestAReloadIsOfAllBlocksOrOfNone(t *testing.T) {
 	other.do(request{path: chatPath, body: chatRequest}).want(t, 200)
 	other.write("models", "m", model("m", "", "p/up"))
 	other.write("models", "new", model("new", "", "p/up"))
-	if got := g.reloadFiles(t).want(t, 200); strings.Count(got.body, `"models":{"added":["new"]`) != 2 {
-		t.Errorf("the answer is %s, want a new model in both", got.body)
+	if got := g.reloadFiles(t).want(t, 200); strings.Count(got.body, `"models":{"added":["new"]`) != 3 {
+		t.Errorf("the answer is %s, want a new model in all", got.body)
 	}
-	for _, one := range []*gateway{g, other} {
+	for _, one := range []*gateway{g, other, same} {
 		one.post(chatPath, asking(chatRequest, "new")).want(t, 200)
+	}
+	// What two blocks read is told once.
+	g.write("models", "new", `{`)
+	if got := g.reloadFiles(t).want(t, 422); strings.Count(got.body, `"file"`) != 1 {
+		t.Errorf("the answer is %s, want the one problem", got.body)
 	}
 }
 
