@@ -2,6 +2,7 @@ package logging
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -10,7 +11,7 @@ import (
 const chunkRows = 500
 
 // vacuumPages is how many free pages are given back to the disk at once.
-const vacuumPages = 1000
+const vacuumPages = 256
 
 // prune deletes some of the rows that are too old, or too many, and notes whether
 // there are more.
@@ -56,7 +57,7 @@ func (s *store) prune(ctx context.Context, before, maxSize int64) (more bool, er
 	}
 	// A few free pages are soon used again.
 	if free > vacuumPages {
-		if _, err := s.write.ExecContext(ctx, "PRAGMA incremental_vacuum(1000)"); err != nil {
+		if _, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumPages)); err != nil {
 			return false, err
 		}
 	}

@@ -151,6 +151,9 @@ func (w *writer) flush() error {
 
 // hindered returns why nothing can be written, if so.
 func (w *writer) hindered() error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
 	switch w.log.queue.hindrance() {
 	case obstacleSpace:
 		return errors.New("the disk has too little room")
