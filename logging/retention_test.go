@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -83,8 +84,8 @@ func TestB6RetentionBySizeShrinksTheFile(t *testing.T) {
 	}
 }
 
-// A chunk may hold the writer up for 50 ms at most. This allows for a machine
-// that is busy with other things; the benchmark tells the usual time.
+// A chunk may hold the writer up for 50 ms at most. Only the usual time is judged,
+// as the machine may be busy with other things.
 func TestB6RetentionHoldsTheWriterUpOnlyShortly(t *testing.T) {
 	now := &clock{now: t0} // stands still, so that nothing is deleted in between
 	l := open(t, Options{Retain: time.Hour, Now: now.Now, Queue: 20000, QueueBytes: 1 << 30})
@@ -107,9 +108,8 @@ func TestB6RetentionHoldsTheWriterUpOnlyShortly(t *testing.T) {
 	}
 	wantRows(t, l, 0)
 	t.Logf("chunks took %v", took)
-	for _, d := range took {
-		if d > time.Second {
-			t.Errorf("a chunk took %v", d)
-		}
+	slices.Sort(took)
+	if median := took[len(took)/2]; median > 50*time.Millisecond && !raceEnabled {
+		t.Errorf("a chunk usually takes %v, want 50ms at most", median)
 	}
 }
