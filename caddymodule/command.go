@@ -1,15 +1,9 @@
 package caddymodule
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"slices"
 	"strings"
-	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -17,92 +11,119 @@ import (
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:  "llm-proxy",
-		Short: "Looks after the LLM gateway",
-		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(healthCommand(), reloadCommand())
-		},
+		Name:      "llm-proxy",
+		Short:     "Looks after the LLM gateway",
+		CobraFunc: fillCommand,
 	})
 }
 
-// healthTimeout bounds the whole question. A health check that hangs is a
-// failed one.
-const healthTimeout = 10 * time.Second
+// Exit codes of the commands, beside 0.
+const (
+	exitFailed = 1 // something is unhealthy, invalid or unreachable
+	exitUsage  = 2 // the command cannot be understood
+)
 
-func healthCommand() *cobra.Command {
-	var endpoint string
-	var detailed bool
-	cmd := &cobra.Command{
-		Use:   "health [--endpoint <url>] [--detailed]",
-		Short: "Asks a running gateway whether it is healthy",
-		Long: `Asks a running gateway whether it is healthy.
+// fillCommand makes a command ours.
+func fillCommand(cmd *cobra.Command) {
+	cmd.Long = `Looks after the LLM gateway.
 
-Exits with 0 when it serves, 1 when it does not or cannot be reached. With
---detailed it asks about providers and models too; a gateway that is degraded
-(a provider without keys) still serves.`,
-		Args:         cobra.NoArgs,
-		SilenceUsage: true,
-	}
-	cmd.Flags().StringVarP(&endpoint, "endpoint", "e", "http://127.0.0.1:9876", "Where the gateway serves")
-	cmd.Flags().BoolVarP(&detailed, "detailed", "d", false, "Ask about providers and models too")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
-		defer cancel()
-		return askHealth(ctx, cmd.OutOrStdout(), strings.TrimSuffix(endpoint, "/"), detailed)
-	}
+Every command prints text, or JSON with --json. It exits with 0 when all is
+well, with 1 when something failed or is not healthy, and with 2 when it was
+called in a way that it does not understand. Colours are for terminals only;
+NO_COLOR turns them off.
+
+Keys and other variables come from the environment and from a file .env in the
+working directory (--env-file names another), which never overrides what is set
+already. No command prints a key.`
+	becomeGroup(cmd,
+		healthCommand(),
+		versionCommand(),
+		configCommand(),
+		envCommand(),
+		keysCommand(),
+		planCommand(),
+		reloadCommand(),
+		chatCommand(),
+	)
+	tellExits(cmd)
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short}
+	becomeGroup(cmd, commands...)
 	return cmd
 }
 
-func askHealth(ctx context.Context, out io.Writer, endpoint string, detailed bool) error {
-	path := "/health"
-	if detailed {
-		path = "/health/detailed"
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+path, nil)
-	if err != nil {
-		return fmt.Errorf("endpoint %q: %w", endpoint, err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("cannot connect to the gateway: %w", err)
-	}
-	defer response.Body.Close()
-	var report healthReport
-	err = json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&report)
-	if err != nil || report.Status == "" {
-		return fmt.Errorf("%s%s answered status %d and no health report; is it the gateway?", endpoint, path, response.StatusCode)
-	}
-	fmt.Fprintln(out, report.Status)
-	if detailed {
-		printDetails(out, &report)
-	}
-	if response.StatusCode != http.StatusOK {
-		return errors.New("the gateway is " + report.Status)
-	}
-	return nil
-}
-
-// printMessage tells what is wrong with what stands before it, if anything is.
-func printMessage(out io.Writer, message string) {
-	if message != "" {
-		fmt.Fprintln(out, "  "+message)
+// becomeGroup lets a command hold others. Cobra would take an unknown one for a
+// call for help, and exit with 0.
+func becomeGroup(cmd *cobra.Command, commands ...*cobra.Command) {
+	cmd.AddCommand(commands...)
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.DisableFlagsInUseLine = true
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, arguments []string) error {
+		if len(arguments) == 0 {
+			return cmd.Help()
+		}
+		// Only the first word is repeated: a key may be among the others.
+		problem := fmt.Sprintf("there is no command %q", arguments[0])
+		if similar := cmd.SuggestionsFor(arguments[0]); len(similar) > 0 {
+			problem += fmt.Sprintf("; did you mean %s?", strings.Join(similar, " or "))
+		}
+		return usageError{problem}
 	}
 }
 
-func printDetails(out io.Writer, report *healthReport) {
-	c := &report.Components
-	fmt.Fprintf(out, "up for     %s\n", (time.Duration(report.UptimeSeconds) * time.Second).String())
-	fmt.Fprintf(out, "models     %d\n", c.ModelConfig.ModelsCount)
-	printMessage(out, c.ModelConfig.Message)
-	fmt.Fprintf(out, "providers  %d, %d enabled\n", c.ProviderConfigs.ProvidersLoaded, c.ProviderConfigs.ProvidersEnabled)
-	printMessage(out, c.ProviderConfigs.Message)
-	names, width := make([]string, 0, len(c.Providers)), 0
-	for name := range c.Providers {
-		names, width = append(names, name), max(width, len(name))
+// usageError says that a command was called in a way that it does not
+// understand.
+type usageError struct{ problem string }
+
+// Error implements error.
+func (e usageError) Error() string { return e.problem }
+
+// errTold ends a command that has said already what is wrong, as its output.
+var errTold = errors.New("told already")
+
+// tellExits lets a command and all below it tell their errors on one line of the
+// standard error, and exit with the code that belongs to them.
+func tellExits(cmd *cobra.Command) {
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return tell(cmd, usageError{err.Error()})
+	})
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, arguments []string) error {
+			if err := check(cmd, arguments); err != nil {
+				return tell(cmd, usageError{err.Error()})
+			}
+			return nil
+		}
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		p := c.Providers[name]
-		fmt.Fprintf(out, "  %-*s  %s, keys available: %d\n", width, name, p.Status, p.KeysAvailable)
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, arguments []string) error { return tell(cmd, run(cmd, arguments)) }
 	}
+	for _, below := range cmd.Commands() {
+		tellExits(below)
+	}
+}
+
+// tell tells a command's error, and returns one that Caddy turns into the exit
+// code.
+func tell(cmd *cobra.Command, err error) error {
+	if err == nil {
+		return nil
+	}
+	code, hint := exitFailed, ""
+	if usage := (usageError{}); errors.As(err, &usage) {
+		code, hint = exitUsage, "; see "+cmd.CommandPath()+" --help"
+	}
+	if err != errTold {
+		cmd.PrintErrln("Error: " + escapeLines(err.Error()) + hint)
+	}
+	if code == exitFailed {
+		return err
+	}
+	// Caddy's error with an exit code is its own secret, but it makes one.
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(cmd, nil)
 }

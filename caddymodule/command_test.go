@@ -32,17 +32,11 @@ func TestMainOfCaddy(t *testing.T) {
 // runCommand runs caddy with arguments in a process of its own.
 func runCommand(t *testing.T, environ []string, arguments ...string) (stdout, stderr string, exit int) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self, "-test.run=^TestMainOfCaddy$")
-	home := t.TempDir()
-	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home, asCaddy+"="+strings.Join(arguments, "\x1f"))
+	cmd := command(t, arguments...)
 	cmd.Env = append(cmd.Env, environ...)
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
-	err = cmd.Run()
+	err := cmd.Run()
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) {
 		t.Fatal(err)

@@ -1,6 +1,9 @@
 package keys
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Scope is what a rest takes out of use.
 type Scope int
@@ -26,6 +29,17 @@ func (s Scope) String() string {
 
 // MarshalText returns what String does.
 func (s Scope) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *Scope) UnmarshalText(text []byte) error {
+	for _, known := range []Scope{ScopeKeyModel, ScopeKey, ScopeProvider} {
+		if string(text) == known.String() {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("scope %q is not known", text)
+}
 
 // Reason says why a key is out of use. It serves as a label, so use no others than these.
 type Reason string

@@ -412,3 +412,19 @@ func TestScopesAndProblemsHaveNames(t *testing.T) {
 		}
 	}
 }
+
+func TestAScopeIsReadAsItIsWritten(t *testing.T) {
+	for _, scope := range []Scope{ScopeKeyModel, ScopeKey, ScopeProvider} {
+		text, err := scope.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := Scope(-1)
+		if err := got.UnmarshalText(text); err != nil || got != scope {
+			t.Errorf("UnmarshalText(%q) = %v, %v, want %v", text, got, err, scope)
+		}
+	}
+	if err := new(Scope).UnmarshalText([]byte("world")); err == nil {
+		t.Error("an unknown scope is read")
+	}
+}

@@ -1,0 +1,84 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+)
+
+// adminTimeout bounds a question to the administration endpoint.
+const adminTimeout = 10 * time.Second
+
+// maxAdminAnswer bounds its answer.
+const maxAdminAnswer = 64 << 20
+
+// addAddressFlag gives a command the flag --address, as Caddy's own have it.
+func addAddressFlag(cmd *cobra.Command) {
+	cmd.Flags().String("address", "", "Address of Caddy's administration endpoint (default \""+caddy.DefaultAdminListen+"\")")
+}
+
+// askAdmin reads an answer of the running gateway's administration endpoint.
+// otherwise is what to do where there is none.
+func askAdmin(cmd *cobra.Command, path, otherwise string, answer any) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), adminTimeout)
+	defer cancel()
+	address, _ := cmd.Flags().GetString("address")
+	if address == "" {
+		address = caddy.DefaultAdminListen
+	}
+	type result struct {
+		body []byte
+		err  error
+	}
+	// Caddy knows how to reach its endpoint, also on a Unix socket, but takes
+	// no context. If the endpoint hangs, this ends with the command.
+	done := make(chan result, 1)
+	go func() {
+		response, err := caddycmd.AdminAPIRequest(address, http.MethodGet, path, nil, nil)
+		if err != nil {
+			done <- result{nil, err}
+			return
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(response.Body, maxAdminAnswer))
+		done <- result{body, err}
+	}()
+	var got result
+	select {
+	case got = <-done:
+	case <-ctx.Done():
+		return fmt.Errorf("the administration endpoint at %s does not answer; is it Caddy's (--address)?", address)
+	}
+	if got.err != nil {
+		if said, refused := adminError(got.err); refused {
+			return fmt.Errorf("the gateway says: %s", said)
+		}
+		return fmt.Errorf("cannot connect to the administration endpoint at %s: %w; start the gateway with caddy run, or say with --address where it is%s", address, got.err, otherwise)
+	}
+	if err := json.Unmarshal(got.body, answer); err != nil {
+		return fmt.Errorf("the administration endpoint at %s answers with something else than this version expects; is it this gateway's?", address)
+	}
+	return nil
+}
+
+// adminError returns what the endpoint itself said in an error of Caddy's.
+func adminError(err error) (said string, ok bool) {
+	status, body, ok := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
+	if !ok || status != "" {
+		return "", false
+	}
+	_, text, _ := strings.Cut(body, ": ")
+	if message := gjson.Get(text, "error"); gjson.Valid(text) && message.Type == gjson.String {
+		return message.String(), true
+	}
+	return "status " + body[:min(len(body), 200)], true
+}

@@ -1,0 +1,177 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestVersionTellsItsNumber118and119(t *testing.T) {
+	got := run(t, "", "version").want(t, 0)
+	if want := "llm-proxy version " + version + "\n"; got.stdout != want {
+		t.Errorf("version prints %q, want %q", got.stdout, want)
+	}
+	got = run(t, "", "version", "--verbose").want(t, 0)
+	for _, want := range []string{"version " + version, "Caddy ", "Go        go1.", "platform  "} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("version --verbose prints %q, want %q in it", got.stdout, want)
+		}
+	}
+	var report versionReport
+	got = run(t, "", "version", "--json").want(t, 0)
+	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil || report.Version != version || report.Go == "" || report.Platform == "" {
+		t.Errorf("version --json prints %s (%v)", got.stdout, err)
+	}
+}
+
+func TestWithoutACommandThereIsHelp121(t *testing.T) {
+	for arguments, want := range map[string][]string{
+		"":       {"health", "version", "config", "env", "keys", "plan", "chat", "exits with 0"},
+		"config": {"list", "validate", "show"},
+		"keys":   {"list", "test"},
+		"env":    {"check"},
+	} {
+		got := run(t, "", strings.Fields(arguments)...).want(t, 0)
+		for _, word := range want {
+			if !strings.Contains(got.stdout, word) {
+				t.Errorf("help of %q has no %q:\n%s", arguments, word, got.stdout)
+			}
+		}
+	}
+}
+
+func TestHealthTellsByItsExitCode127and128(t *testing.T) {
+	run(t, "", "health", "--endpoint", "http://127.0.0.1:1").want(t, 1, "cannot connect to the gateway", "caddy run", "--endpoint")
+	t.Setenv("P_API_KEY", "k")
+	g := start(t, setup{
+		providers: map[string]string{"p": provider("p", "http://127.0.0.1:1", "")},
+		models:    map[string]string{"m": model("m", "", "p/up")},
+	})
+	if got := run(t, "", "health", "--endpoint", g.url).want(t, 0); got.stdout != "healthy\n" {
+		t.Errorf("stdout is %q, want healthy", got.stdout)
+	}
+	var report healthReport
+	got := run(t, "", "health", "-e", g.url, "-d", "--json").want(t, 0)
+	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil || report.Components.Providers["p"].KeysAvailable != 1 {
+		t.Errorf("health --json prints %s (%v)", got.stdout, err)
+	}
+}
+
+func TestEnvCheckTellsByItsExitCode130(t *testing.T) {
+	goodFiles(t)
+	run(t, "", "env", "check").want(t, 1)
+	t.Setenv(clientKeyVariable, canaries[0])
+	run(t, "", "env", "check").want(t, 0).wantNoCanary(t)
+}
+
+func TestAProviderWithAKeyNeedsItsOtherVariables(t *testing.T) {
+	household(t)
+	t.Setenv(clientKeyVariable, canaries[0])
+	run(t, "", "env", "check").want(t, 0)
+	t.Setenv("B_API_KEY", canaries[1])
+	got := run(t, "", "env", "check").want(t, 1)
+	if want := "problem  B_HOST, which b needs, is not set\n"; !strings.HasSuffix(got.stdout, want) {
+		t.Errorf("stdout is\n%s\nwant %q at its end", got.stdout, want)
+	}
+	// So the gateway would not start.
+	run(t, "", "config", "list").want(t, 1, "B_HOST is not set").wantNoCanary(t)
+}
+
+// The cases of the kind cli, for the commands that there are, in the words of
+// those: validate of the cases is config validate.
+func TestBadCommandLines(t *testing.T) {
+	type commandCase struct {
+		ID, Name, Stdout, Signal string
+		Payload                  struct{ Data string }
+	}
+	// other are the arguments that ask the same of a command that there is;
+	// nil: there is none yet.
+	others := map[string][]string{
+		"unknown subcommand":                             {"frobnicate"},
+		"flag without value":                             {"config", "validate", "--models"},
+		"config dir is a file":                           {"config", "validate", "--models", "/etc/hostname"},
+		"validate of a good config prints no keys":       {"config", "validate"},
+		"stdout to /dev/full":                            {"config", "list"},
+		"SIGINT during validate":                         {"config", "validate", "--env-file", "variables"},
+		"key passed on the command line is warned about": {"keys", "add", canaries[0]},
+	}
+	exits := map[string]int{
+		"unknown subcommand": 2, "flag without value": 2, "config dir is a file": 1,
+		"stdout to /dev/full": 1, "SIGINT during validate": -1, "key passed on the command line is warned about": 2,
+	}
+	ran := 0
+	for _, c := range casesOf[commandCase](t, "cli") {
+		arguments, ok := others[c.Name]
+		if !ok {
+			continue
+		}
+		ran++
+		t.Run(c.ID+" "+c.Name, func(t *testing.T) {
+			g := goodFiles(t)
+			t.Setenv("P_API_KEY", canaries[0])
+			var stdout, stderr strings.Builder
+			cmd := command(t, append([]string{"llm-proxy"}, arguments...)...)
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			if c.Stdout != "" {
+				full, err := os.OpenFile(c.Stdout, os.O_WRONLY, 0)
+				if err != nil {
+					t.Skip(err)
+				}
+				defer full.Close()
+				cmd.Stdout = full
+			}
+			fifo := filepath.Join(g.dir, "variables")
+			if c.Signal != "" {
+				if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if c.Signal != "" {
+				// Opening succeeds as soon as the command reads, and then
+				// it waits for what is never written.
+				writer, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer writer.Close()
+				if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = cmd.Wait() // the exit code is looked at
+			if got := cmd.ProcessState.ExitCode(); got != exits[c.Name] {
+				t.Errorf("exit code %d, want %d", got, exits[c.Name])
+			}
+			said := stdout.String() + stderr.String()
+			if strings.Contains(said, "canary") || strings.Contains(said, "goroutine") {
+				t.Errorf("the output has a secret or a stack trace:\n%s", said)
+			}
+			if n := strings.Count(stderr.String(), "\n"); exits[c.Name] > 0 && c.Name != "config dir is a file" && n != 1 {
+				t.Errorf("stderr is %q, want one line", stderr.String())
+			}
+		})
+	}
+	if ran != len(others) {
+		t.Errorf("%d of %d cases ran", ran, len(others))
+	}
+}
+
+// command is caddy in a process of its own.
+func command(t *testing.T, arguments ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run=^TestMainOfCaddy$")
+	home := t.TempDir()
+	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home, asCaddy+"="+strings.Join(arguments, "\x1f"))
+	return cmd
+}
