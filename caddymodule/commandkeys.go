@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -132,11 +133,12 @@ func printKeys(out *output, providers []providerReport, offline bool, now time.T
 // printKey adds a key's lines: one, or one for each thing that keeps it out of
 // use.
 func printKey(out *output, table *table, provider string, key *keys.KeyStatus, offline bool, now time.Time) {
+	source := cmp.Or(key.Source, "none needed")
 	switch {
-	case offline:
-		table.row(provider, key.ID, key.Source, out.paint(uncoloured, "set"), "")
+	case offline && key.Source != "":
+		table.row(provider, key.ID, source, out.paint(uncoloured, "set"), "")
 	case len(key.Cooling) == 0:
-		table.row(provider, key.ID, key.Source, out.paint(green, "usable"), "")
+		table.row(provider, key.ID, source, out.paint(green, "usable"), "")
 	}
 	for _, c := range key.Cooling {
 		state := out.paint(red, "rests")
@@ -151,14 +153,24 @@ func printKey(out *output, table *table, provider string, key *keys.KeyStatus, o
 		case keys.ScopeProvider:
 			why += ", with all of the provider"
 		}
-		table.row(provider, key.ID, key.Source, state, why)
+		table.row(provider, key.ID, source, state, why)
 	}
+}
+
+// ownKeys are the keys of a provider. One that takes none has an empty key, as in
+// the gateway.
+func ownKeys(p *routing.Provider, environ []string) []*keys.Key {
+	if p.Keyless() {
+		return []*keys.Key{keys.NewKey(p.ID, "", "")}
+	}
+	found, _ := keys.Discover(p.ID, p.KeyPatterns(), environ)
+	return found
 }
 
 // discovered are the keys of a provider and those that only single routes of it
 // use.
 func discovered(catalog *routing.Catalog, p *routing.Provider, environ []string) []*keys.Key {
-	found, _ := keys.Discover(p.ID, p.KeyPatterns(), environ)
+	found := ownKeys(p, environ)
 	for _, m := range catalog.Models() {
 		for i := range m.ModelRoutings {
 			r := &m.ModelRoutings[i]

@@ -114,12 +114,8 @@ ok or rate limited, and when there is no key.`,
 // to it use.
 func testsOf(catalog *routing.Catalog, p *routing.Provider, environ []string, transport http.RoundTripper) []keyToTest {
 	own := &routing.KeyTest{Provider: p, BaseURL: p.BaseURL, Transport: transport}
-	found, _ := keys.Discover(p.ID, p.KeyPatterns(), environ)
-	if p.Keyless() {
-		found = []*keys.Key{keys.NewKey(p.ID, "", "")}
-	}
 	var tests []keyToTest
-	for _, key := range found {
+	for _, key := range ownKeys(p, environ) {
 		tests = append(tests, keyToTest{p, key, own})
 	}
 	for _, m := range catalog.Models() {

@@ -136,7 +136,7 @@ func household(t *testing.T) *gateway {
 	}, map[string]string{
 		"good":   model("good", `"aliases": ["nice-*"], "fallback_model_routings": ["spare"],`, "a/up", "a/up2", "b/up", "c/up", "c/up2"),
 		"spare":  model("spare", "", "b/*"),
-		"evil":   `{"logical_name": "evil", "display_name": "\u001b[2J2J", "aliases": ["cleared\u202egnp."], "model_routings": [{"provider": "c", "model": "bell"}]}`,
+		"evil":   `{"logical_name": "evil", "display_name": "\u001b[2J\u009b2J", "aliases": ["cleared\u202egnp."], "model_routings": [{"provider": "c", "model": "bell"}]}`,
 		"broken": `{"logical_name": "broken",`,
 	})
 	t.Setenv("A_API_KEY", canaries[0])
