@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 func manual(t *testing.T) string {
@@ -54,4 +56,25 @@ func TestTheManualsCaddyfilesAreGood(t *testing.T) {
 			t.Errorf("%v in\n%s", err, block[1])
 		}
 	}
+}
+
+func TestTheManualTellsEveryCommand(t *testing.T) {
+	text := manual(t)
+	_, section, found := strings.Cut(text, "\n## Command line\n")
+	if !found {
+		t.Fatal("README.md has no section about the command line")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	var walk func(cmd *cobra.Command, path string)
+	walk = func(cmd *cobra.Command, path string) {
+		for _, below := range cmd.Commands() {
+			walk(below, strings.TrimSpace(path+" "+below.Name()))
+		}
+		if !cmd.HasSubCommands() && !strings.Contains(section, "\n| `"+path) {
+			t.Errorf("README.md has no row for %s", path)
+		}
+	}
+	ours := &cobra.Command{Use: "llm-proxy"}
+	fillCommand(ours)
+	walk(ours, "")
 }
