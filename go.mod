@@ -23,6 +23,7 @@ require (
 	github.com/tidwall/sjson v1.2.5 // edits single JSON values
 	go.uber.org/zap v1.28.0 // logs; Caddy's own choice
 	golang.org/x/net v0.60.0 // tests only: HTTP/2 frames, as a client may send them
+	golang.org/x/term v0.46.0 // commands: whether a person sits at the other end
 	modernc.org/sqlite v1.60.0 // the request log's database; no cgo. Not v1.61: go mod tidy fails with it
 )
 
@@ -189,7 +190,6 @@ require (
 	golang.org/x/oauth2 v0.37.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
-	golang.org/x/term v0.46.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect

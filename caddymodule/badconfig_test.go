@@ -244,15 +244,15 @@ func (b *badInput) tryModel(t *testing.T, g *gateway, up *upstream, said *script
 }
 
 // tryCaddyfile is for the cases about what stands in Caddy's own configuration
-// here: clients are lines of the Caddyfile. Limits of a client and a log in a
-// database do not exist yet, so that whoever writes them is told so.
+// here: clients are lines of the Caddyfile. Limits of a client do not exist yet,
+// so that whoever writes them is told so.
 func (b *badInput) tryCaddyfile(t *testing.T) {
 	t.Setenv("GOOD_KEY_OF_THE_TESTS", badInputsKey)
 	g, _ := plainGateway(t, setup{})
 	lines := map[string]struct{ block, want string }{
 		"client limits negative / zero / null": {"client_key a {env.GOOD_KEY_OF_THE_TESTS} {\nrequests_per_minute -1\n}", "Caddyfile:12"},
 		"client key empty string":              {`client_key a ""`, `adding client "a": key is empty`},
-		"SQLite path in a missing directory":   {"log sqlite /nonexistent/dir/x.db", "unrecognized subdirective 'log', at Caddyfile:12"},
+		"SQLite path in a missing directory":   {"log sqlite /nonexistent/dir/x.db", "log: opening the request log /nonexistent/dir/x.db: the directory of the file does not exist"},
 		"Caddyfile: unknown subdirective":      {"warp 9", "unrecognized subdirective 'warp', at Caddyfile:12"},
 	}
 	config := g.config

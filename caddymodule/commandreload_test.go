@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 )
@@ -68,8 +67,8 @@ func TestTheReloadCommandTellsByItsExitCodeAndItsWords(t *testing.T) {
 }
 
 func TestHealthByCommandSaysWhatIsBroken(t *testing.T) {
-	var out bytes.Buffer
-	printDetails(&out, &healthReport{Components: healthComponents{
+	out := new(output)
+	printDetails(out, &healthReport{Components: healthComponents{
 		ModelConfig:     modelHealth{ModelsCount: 7, Message: "not reloaded: models/m.json: is empty"},
 		ProviderConfigs: providerConfigHealth{Message: "not reloaded: providers/p.json: is empty"},
 	}})
