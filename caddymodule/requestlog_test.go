@@ -52,32 +52,38 @@ func TestEveryRequestIsOneRowThatTellsWhatBecameOfIt(t *testing.T) {
 		tried         []string
 	}{
 		{
-			"a whole answer", good, failing, request{path: chatPath, body: chatRequest},
+			"a whole answer", good, failing,
+			request{path: chatPath, body: chatRequest},
 			requestSummary{Provider: "a", Status: 200, Outcome: "ok", Tokens: tokenCount{Input: 5, Output: 2}},
 			[]string{"ok"},
 		},
 		{
-			"an answer of the second route, streamed", failing, answers(200, chatStream, "Content-Type", "text/event-stream"), request{path: chatPath, body: chatStreamed},
+			"an answer of the second route, streamed", failing, answers(200, chatStream, "Content-Type", "text/event-stream"),
+			request{path: chatPath, body: chatStreamed},
 			requestSummary{Provider: "b", Status: 200, Outcome: "ok", Streamed: true, Tokens: tokenCount{Input: 5, Output: 2}},
 			[]string{"broken", "ok"},
 		},
 		{
-			"the client's mistake", mistake, failing, request{path: chatPath, body: chatRequest},
+			"the client's mistake", mistake, failing,
+			request{path: chatPath, body: chatRequest},
 			requestSummary{Status: 400, Class: "invalid_request", Outcome: "error"},
 			[]string{"invalid_request"},
 		},
 		{
-			"no answer", failing, failing, request{path: chatPath, body: chatRequest},
+			"no answer", failing, failing,
+			request{path: chatPath, body: chatRequest},
 			requestSummary{Status: 502, Class: "broken", Outcome: "error"},
 			[]string{"broken", "broken"},
 		},
 		{
-			"a stream that breaks", cut, failing, request{path: chatPath, body: chatStreamed},
+			"a stream that breaks", cut, failing,
+			request{path: chatPath, body: chatStreamed},
 			requestSummary{Provider: "a", Status: 200, Class: "broken", Outcome: "partial", Streamed: true},
 			[]string{"ok"},
 		},
 		{
-			"a body that is no JSON", good, good, request{path: chatPath, body: `{"model":`},
+			"a body that is no JSON", good, good,
+			request{path: chatPath, body: `{"model":`},
 			requestSummary{Status: 400, Outcome: "error"},
 			nil,
 		},
