@@ -44,6 +44,9 @@ already. No command prints a key.`
 		planCommand(),
 		reloadCommand(),
 		chatCommand(),
+		logsCommand(),
+		usageCommand(),
+		explainCommand(),
 	)
 	tellExits(cmd)
 }

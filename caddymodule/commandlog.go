@@ -1,0 +1,222 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func logsCommand() *cobra.Command {
+	var client, model, provider, class, outcome, since, until string
+	var trouble bool
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "logs [--trouble] [--since <time>] [--client <name>] [--model <name>] ...",
+		Short: "Lists what became of requests, the newest first",
+		Long: `Lists what became of requests, the newest first, from the request log of the
+running gateway (log sqlite <file> in its block).
+
+A time is RFC 3339, or how long ago: 90m, 24h, 7d.`,
+		Args: cobra.NoArgs,
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&trouble, "trouble", false, "Only requests that did not end well")
+	flags.StringVar(&since, "since", "", "Only requests that began then or later")
+	flags.StringVar(&until, "until", "", "Only requests that began before")
+	flags.StringVar(&client, "client", "", "Only requests of this client")
+	flags.StringVar(&model, "model", "", "Only requests that asked for this model")
+	flags.StringVar(&provider, "provider", "", "Only requests that this provider answered")
+	flags.StringVar(&class, "class", "", "Only requests that failed so, such as rate_limited")
+	flags.StringVar(&outcome, "outcome", "", "Only requests that ended so: ok, error, partial or client_closed")
+	flags.IntVar(&limit, "limit", 20, "How many, at most 1000")
+	addAddressFlag(cmd)
+	addJSONFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		query := url.Values{"limit": {strconv.Itoa(limit)}}
+		for name, value := range map[string]string{
+			"client": client, "asked": model, "provider": provider, "class": class, "outcome": outcome, "since": since, "until": until,
+		} {
+			if value != "" {
+				query.Set(name, value)
+			}
+		}
+		if trouble {
+			query.Set("trouble", "true")
+		}
+		var answer requestsAnswer
+		if err := askAdmin(cmd, "/llm_proxy/requests?"+query.Encode(), "", &answer); err != nil {
+			return err
+		}
+		return show(cmd, answer, func(out *output) { printRequests(out, answer.Requests) })
+	}
+	return cmd
+}
+
+func usageCommand() *cobra.Command {
+	var by, since, until string
+	cmd := &cobra.Command{
+		Use:   "usage [--by model|asked|client|provider|key|endpoint|class|day] [--since <time>]",
+		Short: "Sums up requests and tokens",
+		Long: `Sums up requests and tokens by what they have in common, from the request log of
+the running gateway (log sqlite <file> in its block).
+
+A time is RFC 3339, or how long ago: 90m, 24h, 7d.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&by, "by", "model", "What is summed by: model, asked, client, provider, key, endpoint, class or day")
+	cmd.Flags().StringVar(&since, "since", "", "Only requests that began then or later")
+	cmd.Flags().StringVar(&until, "until", "", "Only requests that began before")
+	addAddressFlag(cmd)
+	addJSONFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		query := url.Values{"by": {by}}
+		if since != "" {
+			query.Set("since", since)
+		}
+		if until != "" {
+			query.Set("until", until)
+		}
+		var answer usageAnswer
+		if err := askAdmin(cmd, "/llm_proxy/usage?"+query.Encode(), "", &answer); err != nil {
+			return err
+		}
+		return show(cmd, answer, func(out *output) { printUsage(out, &answer) })
+	}
+	return cmd
+}
+
+func explainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain <request-id>",
+		Short: "Tells the story of one request",
+		Long: `Tells the story of one request by its X-Request-Id: who asked for what, what was
+tried and passed over and why, and what came of it. From the request log of the
+running gateway (log sqlite <file> in its block).`,
+		Args: cobra.ExactArgs(1),
+	}
+	addAddressFlag(cmd)
+	addJSONFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, arguments []string) error {
+		var answer requestAnswer
+		if err := askAdmin(cmd, "/llm_proxy/requests/"+url.PathEscape(arguments[0]), "", &answer); err != nil {
+			return err
+		}
+		return show(cmd, answer, func(out *output) { printStory(out, &answer) })
+	}
+	return cmd
+}
+
+// show writes an answer as JSON, where that is wanted, or as text.
+func show(cmd *cobra.Command, answer any, text func(*output)) error {
+	out := newOutput(cmd)
+	if !out.json {
+		text(out)
+	} else if err := out.printJSON(answer); err != nil {
+		return err
+	}
+	return out.flush(cmd)
+}
+
+func printRequests(out *output, requests []requestSummary) {
+	if len(requests) == 0 {
+		out.printf("no such requests")
+		return
+	}
+	table := out.newTable("BEGAN", out.paint(uncoloured, "OUTCOME"), "STATUS", "CLIENT", "ASKED", "PROVIDER", "MODEL", "TRIED", "FIRST", "TOTAL", "IN", "OUT", "ID")
+	for i := range requests {
+		r := &requests[i]
+		table.row(r.Began.Format(time.DateTime), out.paint(outcomeColour(r.Outcome), r.Outcome), r.Status, r.Client, r.Asked, r.Provider, r.Model,
+			r.Attempts, inMilliseconds(r.FirstMS), inMilliseconds(r.TotalMS), r.Tokens.read(), r.Tokens.written(), r.ID)
+	}
+	table.end()
+}
+
+func printUsage(out *output, usage *usageAnswer) {
+	if len(usage.Rows) == 0 {
+		out.printf("no requests")
+		return
+	}
+	table := out.newTable(strings.ToUpper(string(usage.By)), "REQUESTS", "OK", "FAILED", "LEFT", "TRIED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "REASONING", "AVERAGE")
+	for i := range usage.Rows {
+		r := &usage.Rows[i]
+		table.row(r.Name, r.Requests, r.OK, r.Failed, r.ClientClosed, r.Attempts, r.Tokens.Input, r.Tokens.CacheRead, r.Tokens.CacheWrite,
+			r.Tokens.Output, r.Tokens.Reasoning, inMilliseconds(r.AverageMS))
+	}
+	table.end()
+}
+
+func printStory(out *output, r *requestAnswer) {
+	out.printf("request   %s", r.ID)
+	out.printf("began     %s", r.Began.Format(time.RFC3339Nano))
+	client := "client " + r.Client
+	if r.Client == "" {
+		client = "an anonymous client"
+	}
+	kind := "a whole answer"
+	if r.Streamed {
+		kind = "a stream"
+	}
+	out.printf("asked     %s, %s, for model %s (%s), %d bytes", client, r.Endpoint, r.Asked, kind, r.BytesIn)
+	for i, a := range r.Tried {
+		words := a.Class
+		if a.Status != 0 {
+			words += fmt.Sprintf(", status %d", a.Status)
+		}
+		if a.Reason != "" {
+			words += ": " + a.Reason
+		}
+		if a.KeyRests > 0 {
+			words += fmt.Sprintf("; the key rests for %gs", a.KeyRests)
+		}
+		out.printf("tried %d   %s, model %s, key %s, %s: %s", i+1, a.Provider, a.Model, a.KeyID, inMilliseconds(a.TookMS), words)
+	}
+	for _, s := range r.Skipped {
+		words := s.Why
+		if s.Reason != "" {
+			words += ": " + s.Reason
+		}
+		out.printf("skipped   %s, model %s: %s", s.Provider, s.Model, words)
+	}
+	ended := fmt.Sprintf("%s, status %d", r.Outcome, r.Status)
+	if r.Class != "" {
+		ended += ", " + r.Class
+	}
+	if r.Provider != "" {
+		ended += ", answered by " + r.Provider + " with model " + r.Model
+	}
+	out.printf("ended     %s, after %s, %d bytes", ended, inMilliseconds(r.TotalMS), r.BytesOut)
+	if r.FirstMS > 0 {
+		out.printf("content   after %s", inMilliseconds(r.FirstMS))
+	}
+	if t := r.Tokens; t != (tokenCount{}) {
+		out.printf("tokens    %d input, %d cache read, %d cache write, %d output, %d reasoning", t.Input, t.CacheRead, t.CacheWrite, t.Output, t.Reasoning)
+	}
+	if r.Warnings != "" {
+		out.printf("lost      %s", r.Warnings)
+	}
+}
+
+func outcomeColour(outcome string) colour {
+	switch outcome {
+	case "ok":
+		return green
+	case "error", "partial":
+		return red
+	}
+	return yellow
+}
+
+// read is all that the upstream read, written all that it wrote.
+func (t tokenCount) read() int64    { return t.Input + t.CacheRead + t.CacheWrite }
+func (t tokenCount) written() int64 { return t.Output + t.Reasoning }
+
+func inMilliseconds(ms float64) string {
+	if ms == 0 {
+		return ""
+	}
+	return time.Duration(ms * float64(time.Millisecond)).Round(100 * time.Microsecond).String()
+}
