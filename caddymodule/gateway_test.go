@@ -114,6 +114,9 @@ func (g *gateway) reload() error {
 	if err != nil {
 		return err
 	}
+	// Caddy closes idle connections with the old configuration, maybe just when one
+	// is used again.
+	defer client.CloseIdleConnections()
 	return caddy.Load(config, true)
 }
 
