@@ -340,9 +340,6 @@ func (h *Health) InFlight() int {
 	return h.inFlight
 }
 
-// Well tells that nothing has gone wrong since the last success.
-func (h *Health) Well() bool { return h.Failures() == 0 }
-
 // Failures is how many attempts have failed since the last success.
 func (h *Health) Failures() int {
 	h.mu.Lock()

@@ -166,7 +166,7 @@ func TestWhatBeganBeforeTheBreakerOpenedSaysNothingNew(t *testing.T) {
 		old = append(old, visit(h, 0, threeInARow))
 	}
 	outcomes(h, time.Second, threeInARow, "fff") // opens at 3 s
-	if old[0].Succeed(at(4*time.Second)) || h.Well() {
+	if old[0].Succeed(at(4*time.Second)) || h.Failures() == 0 {
 		t.Error("an old success closed the breaker")
 	}
 	if got := old[1].Fail(at(5*time.Second), time.Hour); got != 0 {
@@ -180,7 +180,7 @@ func TestWhatBeganBeforeTheBreakerOpenedSaysNothingNew(t *testing.T) {
 		t.Fatal("the breaker did not close")
 	}
 	for _, v := range old[2:] {
-		if got := v.Fail(at(15*time.Second), 0); got != 0 || !h.Well() {
+		if got := v.Fail(at(15*time.Second), 0); got != 0 || h.Failures() != 0 {
 			t.Errorf("an attempt that hung since before the breaker opened opened it again, for %v", got)
 		}
 	}
@@ -256,12 +256,12 @@ func TestLateFaultsCountAndTakeTheSuccessBack(t *testing.T) {
 	for i := range 4 {
 		v := visit(h, time.Duration(i), b)
 		v.Succeed(at(time.Duration(i)))
-		if !h.Well() {
+		if h.Failures() != 0 {
 			t.Error("not well after a success")
 		}
 		opened := v.Late(at(time.Duration(i)))
-		if h.Well() || (opened > 0) != (i == 3) {
-			t.Errorf("late fault %d: well %v, opened for %v, want the fourth of four to open it", i, h.Well(), opened)
+		if h.Failures() == 0 || (opened > 0) != (i == 3) {
+			t.Errorf("late fault %d: well %v, opened for %v, want the fourth of four to open it", i, h.Failures() == 0, opened)
 		}
 	}
 }
@@ -313,14 +313,14 @@ func TestWholeAnswersDoNotMakeStreamsLookSlow(t *testing.T) {
 func TestOutcomesOfAVisitCountOnce(t *testing.T) {
 	h := newHealth()
 	v := visit(h, 0, threeInARow)
-	if v.Late(t0) != 0 || !h.Well() {
+	if v.Late(t0) != 0 || h.Failures() != 0 {
 		t.Error("late without a success counted")
 	}
 	for range 5 {
 		v.Fail(t0, 0)
 	}
 	wantState(t, h, 0, BreakerClosed)
-	if v.Succeed(t0); h.Well() {
+	if v.Succeed(t0); h.Failures() == 0 {
 		t.Error("a success after the fault counted")
 	}
 	v.Leave()

@@ -418,7 +418,7 @@ func (w *world) compareHealth(v *openVisit) {
 	}
 	want(w, "Health.State", fmt.Sprint(state, until), fmt.Sprint(wantState, wantUntil))
 	want(w, "Health.InFlight", v.health.InFlight(), v.refOf.inFlight)
-	want(w, "Health.Well", v.health.Well(), v.refOf.inRow == 0)
+	want(w, "Health.Failures", v.health.Failures(), v.refOf.inRow)
 }
 
 func (w *world) reset(i int) {

@@ -128,12 +128,18 @@ func (t *turn) visit(ctx context.Context, lease *keys.Lease, visit keys.Visit) (
 	return t.attempt(ctx, lease, &visit)
 }
 
+// wellUpTo is how many failures in a row leave a provider's model well enough to
+// be asked again freely. One alone says little: in a storm, where each provider
+// fails now and then, retries are what saves requests. In an outage there are soon
+// two.
+const wellUpTo = 1
+
 // mayRetry reports whether the request may make another attempt. Providers that
 // are not known to be well share the retry budget, so that an outage does not get
 // more requests than there are. A further attempt at the same broken upstream is
 // the least likely to help, so it leaves some of the budget to other routes.
 func (t *turn) mayRetry(now time.Time) bool {
-	if len(t.walk.attempts) == 0 || t.health.Well() {
+	if len(t.walk.attempts) == 0 || t.health.Failures() <= wellUpTo {
 		return true
 	}
 	if t.broken {
