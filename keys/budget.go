@@ -18,11 +18,16 @@ type RetryBudget struct {
 	mu     sync.Mutex
 	stock  float64
 	earned time.Time // until when time has earned; zero until the first retry
+
+	since time.Time // when the requests in count began to be counted
+	count float64   // of the requests since then
+	rate  float64   // of requests per second, in the time before
 }
 
 // NewRetryBudget returns a budget to which each request adds ratio retries and each
-// second perSecond. It holds what one second adds, but at least one retry, and is
-// full at first. With neither above 0 there is no limit.
+// second perSecond. It holds what one second adds, by time and by the requests that
+// come in one, but at least one retry: failures come in bursts. It is full at first,
+// when no requests are known of. With neither above 0 there is no limit.
 func NewRetryBudget(ratio, perSecond float64) *RetryBudget {
 	if !(ratio > 0) && !(perSecond > 0) { // nor NaN
 		return nil
@@ -32,7 +37,19 @@ func NewRetryBudget(ratio, perSecond float64) *RetryBudget {
 	return b
 }
 
-func (b *RetryBudget) most() float64 { return max(1, b.perSecond) }
+// most is what the budget holds at most. b.mu must be held, once b is in use.
+func (b *RetryBudget) most() float64 { return max(1, b.perSecond+b.ratio*b.rate) }
+
+// observe notes requests that came until now. b.mu must be held.
+func (b *RetryBudget) observe(now time.Time, requests float64) {
+	b.count += requests
+	switch passed := now.Sub(b.since).Seconds(); {
+	case b.since.IsZero():
+		b.since = now
+	case passed >= 1:
+		b.rate, b.count, b.since = b.count/passed, 0, now
+	}
+}
 
 // Request earns for one request of a client.
 func (b *RetryBudget) Request() {
@@ -47,14 +64,16 @@ func (b *RetryBudget) Take(now time.Time) bool { return b == nil || b.take(now, 
 // TakeSpare is Take for a retry that promises less than others: it leaves half of
 // what the budget holds to those.
 func (b *RetryBudget) TakeSpare(now time.Time) bool {
-	return b == nil || b.take(now, math.Floor(b.most()/2))
+	return b == nil || b.take(now, 0.5)
 }
 
-// take spends one retry if there are leave more.
-func (b *RetryBudget) take(now time.Time, leave float64) bool {
+// take spends one retry, if it leaves that part of what the budget holds at most.
+func (b *RetryBudget) take(now time.Time, part float64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.stock += float64(b.requests.Swap(0)) * b.ratio
+	requests := float64(b.requests.Swap(0))
+	b.observe(now, requests)
+	b.stock += requests * b.ratio
 	if !b.earned.IsZero() && now.After(b.earned) {
 		b.stock += now.Sub(b.earned).Seconds() * b.perSecond
 	}
@@ -63,7 +82,7 @@ func (b *RetryBudget) take(now time.Time, leave float64) bool {
 	}
 	b.stock = min(b.stock, b.most())
 	const one = 1 - 1e-9 // ten tenths are one retry, whatever their sum is
-	if b.stock < one+leave {
+	if b.stock < one+math.Floor(b.most()*part) {
 		return false
 	}
 	b.stock = max(b.stock-1, 0)

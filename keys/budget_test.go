@@ -50,6 +50,30 @@ func TestRetriesAreBoundedByRequestsAndTime(t *testing.T) {
 	}
 }
 
+func TestABusyBudgetHoldsWhatASecondOfRequestsAdds(t *testing.T) {
+	b := NewRetryBudget(0.2, 10)
+	for second := range 5 {
+		taken(b, time.Duration(second)*time.Second)
+		for range 300 {
+			b.Request()
+		}
+	}
+	// 300 requests a second are 60 retries, and time adds 10. A minute later it
+	// is no more, and after a minute without requests no more than time adds.
+	if got := taken(b, 5*time.Second); got != 70 {
+		t.Errorf("%d retries at 300 requests/s, want 70", got)
+	}
+	for range 60 * 300 {
+		b.Request()
+	}
+	if got := taken(b, 65*time.Second); got != 70 {
+		t.Errorf("%d retries after a minute of 300 requests/s, want 70", got)
+	}
+	if got := taken(b, 125*time.Second); got != 10 {
+		t.Errorf("%d retries after a minute without requests, want 10", got)
+	}
+}
+
 func TestTenthsOfRetriesAddUp(t *testing.T) {
 	b := NewRetryBudget(0.1, 0)
 	taken(b, 0)
