@@ -2,7 +2,7 @@
 // database. Adding a record never waits, neither for the disk nor for a reader. What
 // cannot be stored is counted, never lost in silence.
 //
-// Prompts, answers and keys have no place in it.
+// Keys have no place in it, and prompts and answers only where a Record has Bodies.
 package logging
 
 import "time"
@@ -15,6 +15,7 @@ type Record struct {
 	ID    string
 	Start time.Time     // when the request arrived, kept to the microsecond
 	Total time.Duration // from Start to the last byte
+	Queue time.Duration // from Start until the first upstream was asked; 0: none was
 	First time.Duration // from Start to the first content; 0: none came
 
 	Client    string // name of the client; empty: anonymous
@@ -43,6 +44,15 @@ type Record struct {
 
 	Attempts []Attempt // in order; the first 100 are kept
 	Skipped  []Skip    // the first 100 are kept
+
+	Bodies *Bodies // nil: not kept
+}
+
+// Bodies are what a client sent and what it was answered, for logs that keep them.
+type Bodies struct {
+	Request, Answer []byte
+	// RequestCut and AnswerCut say that a body was longer than the log keeps.
+	RequestCut, AnswerCut bool
 }
 
 // All outcomes there are.
