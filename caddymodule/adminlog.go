@@ -33,6 +33,7 @@ type requestsAnswer struct {
 type requestSummary struct {
 	ID               string     `json:"id"` // X-Request-Id
 	Began            time.Time  `json:"began"`
+	QueueMS          float64    `json:"queue_ms,omitempty"` // until the first upstream was asked
 	TotalMS          float64    `json:"total_ms"`
 	FirstMS          float64    `json:"first_content_ms,omitempty"`
 	Client           string     `json:"client"` // empty: anonymous
@@ -49,6 +50,7 @@ type requestSummary struct {
 	Outcome          string     `json:"outcome"` // ok, error, partial or client_closed
 	Streamed         bool       `json:"streamed"`
 	Tokens           tokenCount `json:"tokens"`
+	Cost             *float64   `json:"cost_usd,omitempty"` // nil: nothing answered, or a price is not known
 	BytesIn          int64      `json:"bytes_in"`
 	BytesOut         int64      `json:"bytes_out"`
 	Warnings         string     `json:"warnings,omitempty"`
@@ -62,6 +64,8 @@ type tokenCount struct {
 	CacheWrite int64 `json:"cache_write"`
 	Output     int64 `json:"output"`
 	Reasoning  int64 `json:"reasoning"`
+	// Estimated says of one request that its upstream did not tell all of them.
+	Estimated bool `json:"estimated,omitempty"`
 }
 
 // requestAnswer is the body of GET /llm_proxy/requests/{id}.
@@ -108,6 +112,9 @@ type usageReport struct {
 	Streamed     int64      `json:"streamed"`
 	Attempts     int64      `json:"attempts"`
 	Tokens       tokenCount `json:"tokens"`
+	Estimated    int64      `json:"estimated"`    // of how many requests the tokens are an estimate
+	Cost         float64    `json:"cost_usd"`     // of those whose cost is known
+	CostUnknown  int64      `json:"cost_unknown"` // of how many requests with tokens it is not
 	BytesIn      int64      `json:"bytes_in"`
 	BytesOut     int64      `json:"bytes_out"`
 	AverageMS    float64    `json:"average_ms"`
@@ -215,8 +222,8 @@ func showUsage(r *http.Request, query url.Values) (any, error) {
 			row := &rows[i]
 			answer.Rows = append(answer.Rows, usageReport{
 				row.Name, row.Requests, row.OK, row.Failed, row.ClientClosed, row.Streamed, row.Attempts,
-				tokenCount{row.Input, row.CacheRead, row.CacheWrite, row.Output, row.Reasoning},
-				row.BytesIn, row.BytesOut, milliseconds(row.Average()),
+				tokenCount{row.Input, row.CacheRead, row.CacheWrite, row.Output, row.Reasoning, false},
+				row.Estimated, row.Cost, row.CostUnknown, row.BytesIn, row.BytesOut, milliseconds(row.Average()),
 			})
 		}
 		return answer, err
@@ -243,13 +250,17 @@ func timesIn(query url.Values) (since, until time.Time, err error) {
 }
 
 func summaryOf(r *logging.Record, attempts int) requestSummary {
+	var cost *float64
+	if r.CostKnown {
+		cost = &r.Cost
+	}
 	return requestSummary{
-		ID: r.ID, Began: r.Start.UTC(), TotalMS: milliseconds(r.Total), FirstMS: milliseconds(r.First),
+		ID: r.ID, Began: r.Start.UTC(), QueueMS: milliseconds(r.Queue), TotalMS: milliseconds(r.Total), FirstMS: milliseconds(r.First),
 		Client: r.Client, ClientKey: r.ClientKey, Endpoint: r.Endpoint, Protocol: r.Protocol, UpstreamProtocol: r.UpstreamProtocol,
 		Asked: r.Asked, Model: r.Model, Provider: r.Provider, KeyID: r.KeyID,
 		Status: r.Status, Class: r.Class, Outcome: r.Outcome, Streamed: r.Streamed,
-		Tokens:  tokenCount{r.Tokens.Input, r.Tokens.CacheRead, r.Tokens.CacheWrite, r.Tokens.Output, r.Tokens.Reasoning},
-		BytesIn: r.BytesIn, BytesOut: r.BytesOut, Warnings: r.Warnings, Attempts: attempts,
+		Tokens: tokenCount{r.Tokens.Input, r.Tokens.CacheRead, r.Tokens.CacheWrite, r.Tokens.Output, r.Tokens.Reasoning, r.Tokens.Estimated},
+		Cost:   cost, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Warnings: r.Warnings, Attempts: attempts,
 	}
 }
 

@@ -69,10 +69,16 @@ var version = "dev"
 // `{http.llm_proxy.streamed}` | Whether the answer is a stream: true or false
 // `{http.llm_proxy.input_tokens}` | Tokens that the model read, from a cache or not
 // `{http.llm_proxy.output_tokens}` | Tokens that the model wrote, thinking included
+// `{http.llm_proxy.cache_read_tokens}` | Those of the first that came from the prompt cache
+// `{http.llm_proxy.cache_write_tokens}` | Those of the first that went into it
+// `{http.llm_proxy.reasoning_tokens}` | Those of the second that were thought
+// `{http.llm_proxy.tokens_estimated}` | Whether the provider did not tell all of them: true or false
+// `{http.llm_proxy.cost}` | What they cost, in US dollars; empty where a price is not known
 //
-// The tokens of a stream are known at its end. Those of an answer that is not
-// streamed are known when it begins, and when it has been written only where the
-// site has an access log, which has most of this by itself as "llm_proxy".
+// The tokens of a stream are known at its end, and those of another answer when it
+// begins. Whether they are an estimate, and the cost, are known when the answer has
+// been written. The site's access log, if it has one, has most of this by itself as
+// "llm_proxy".
 type Handler struct {
 	// Directory of provider files, one JSON file per provider, relative to
 	// the working directory. Default: config/providers.

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -19,16 +20,21 @@ const placeholderPrefix = "http.llm_proxy."
 // account is what can be told about a request for an answer, as far as it is
 // known: by placeholders, and in the access log.
 type account struct {
-	logged   bool   // the access log will tell
 	model    string // that the client asked for
 	attempts []routing.Attempt
 	done     bool // the attempts are all there will be
 	class    routing.Class
-	answer   *routing.Answer // until it is closed, else nil
+	answer   *routing.Answer // until it is over, else nil
 	answered bool
 	streamed bool
 	upstream translate.Protocol // that the answer came in
-	usage    translate.Usage    // of a closed answer
+
+	// What settle finds when the answer is over. The tokens are nothing before,
+	// and remain so where nothing answered, or where they were only counted.
+	tokens    translate.Usage
+	estimated bool    // the upstream did not tell all of them
+	cost      float64 // in US dollars, if costKnown
+	costKnown bool
 }
 
 // placeholder gives Caddy's replacer the value of one of our names, which is
@@ -63,25 +69,47 @@ func (x *exchange) placeholder(key string) (any, bool) {
 
 // number is the value of a placeholder that is not a text.
 func (a *account) number(name string) (any, bool) {
-	known, value := false, any(nil)
-	switch name {
+	var tokens int64
+	switch usage := a.usage(); name {
 	case "attempts":
-		known, value = a.done, len(a.attempts)
+		if a.done {
+			return len(a.attempts), true
+		}
 	case "streamed":
-		known, value = a.answered, a.streamed
+		if a.answered {
+			return a.streamed, true
+		}
+	case "tokens_estimated":
+		if a.answered && a.answer == nil {
+			return a.estimated, true
+		}
+	case "cost":
+		if a.costKnown {
+			return dollars(a.cost), true
+		}
 	case "input_tokens":
-		input, _ := a.tokens()
-		known, value = input > 0, input
+		tokens = usage.Input + usage.CacheRead + usage.CacheWrite
 	case "output_tokens":
-		_, output := a.tokens()
-		known, value = output > 0, output
+		tokens = usage.Output + usage.Reasoning
+	case "cache_read_tokens":
+		tokens = usage.CacheRead
+	case "cache_write_tokens":
+		tokens = usage.CacheWrite
+	case "reasoning_tokens":
+		tokens = usage.Reasoning
 	default:
 		return nil, false
 	}
-	if !known {
-		return "", true
+	if tokens > 0 {
+		return tokens, true
 	}
-	return value, true
+	return "", true
+}
+
+// dollars is a sum of money without an exponent, to the millionth of a cent.
+func dollars(cost float64) string {
+	text := strconv.FormatFloat(cost, 'f', 10, 64)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
 // last is the attempt that answered, or else the one that began last. The former
@@ -96,13 +124,14 @@ func (a *account) last() *routing.Attempt {
 	return last
 }
 
-// tokens are all that the upstream has read and written, so far.
-func (a *account) tokens() (input, output int64) {
-	usage := a.usage
-	if a.answer != nil {
-		usage = a.answer.Usage()
+// usage is all that the upstream has counted so far or, in the end, what it is
+// settled at.
+func (a *account) usage() translate.Usage {
+	if a.answer == nil {
+		return a.tokens
 	}
-	return usage.Input + usage.CacheRead + usage.CacheWrite, usage.Output + usage.Reasoning
+	usage, _ := a.answer.Usage()
+	return usage
 }
 
 // begin notes what is asked for, and that the access log shall tell what comes
@@ -113,7 +142,6 @@ func (a *account) begin(ctx context.Context, model string) {
 		return
 	}
 	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		a.logged = true
 		extra.Set(zap.Object("llm_proxy", a))
 	}
 }
@@ -129,15 +157,18 @@ func (a *account) end(answer *routing.Answer, failure *routing.Failure) {
 	a.answer, a.answered, a.streamed = answer, true, answer.Stream != nil
 }
 
-// close keeps what an answer tells only until it is closed. To read the usage of
-// a whole answer takes a tenth of the time of a small request, so that is left to
-// those that are logged; streams have counted anyway.
-func (a *account) close() {
-	if a.streamed || a.logged {
-		a.usage = a.answer.Usage()
-	}
+// settle notes what an answer has used and what that costs, when the client has all
+// that it gets of it and before it is closed. read is an estimate of what the request
+// made the model read, for upstreams that do not tell.
+func (a *account) settle(operation translate.Operation, read int64) {
 	if a.streamed {
 		a.class, _, _ = a.answer.Stream.Failure()
+	}
+	if operation != translate.CountTokens { // which uses none
+		a.tokens, a.estimated = a.answer.Settle(read)
+		if prices := a.answer.Prices(); prices != nil {
+			a.cost, a.costKnown = prices.RatesFor(a.tokens).Cost(a.tokens), true
+		}
 	}
 	a.answer = nil
 }
@@ -157,9 +188,23 @@ func (a *account) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	if a.answered {
 		to.AddBool("streamed", a.streamed)
 	}
-	if input, output := a.tokens(); input+output > 0 {
-		to.AddInt64("input_tokens", input)
-		to.AddInt64("output_tokens", output)
+	if usage := a.usage(); usage.Total() > 0 {
+		to.AddInt64("input_tokens", usage.Input+usage.CacheRead+usage.CacheWrite)
+		to.AddInt64("output_tokens", usage.Output+usage.Reasoning)
+		for _, part := range [...]struct {
+			name   string
+			tokens int64
+		}{{"cache_read_tokens", usage.CacheRead}, {"cache_write_tokens", usage.CacheWrite}, {"reasoning_tokens", usage.Reasoning}} {
+			if part.tokens > 0 {
+				to.AddInt64(part.name, part.tokens)
+			}
+		}
+	}
+	if a.estimated {
+		to.AddBool("tokens_estimated", true)
+	}
+	if a.costKnown {
+		to.AddFloat64("cost", a.cost)
 	}
 	return nil
 }

@@ -15,7 +15,8 @@ import (
 // placeholders are all that the module has.
 var placeholders = []string{
 	"client", "protocol", "model", "provider", "upstream_model", "upstream_protocol",
-	"attempts", "class", "streamed", "input_tokens", "output_tokens",
+	"attempts", "class", "streamed", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+	"reasoning_tokens", "tokens_estimated", "cost",
 }
 
 // countedStream is a whole stream that tells its usage.
@@ -51,7 +52,7 @@ func TestPlaceholdersAndTheAccessLogTellWhatBecameOfARequest(t *testing.T) {
 	})}))
 	g := start(t, setup{
 		providers: map[string]string{"p": provider("p", up.url, "")},
-		models:    map[string]string{"m": model("m", "", "p/up")},
+		models:    map[string]string{"m": model("m", `"prices": {"input": 2, "output": 10, "cache_read": 0.5},`, "p/up")},
 		site: fmt.Sprintf("log {\n output file %s\n format json\n}\n%s header >X-Described \"%s\"\n",
 			file, fields.String(), header.String()),
 	})
@@ -66,39 +67,40 @@ func TestPlaceholdersAndTheAccessLogTellWhatBecameOfARequest(t *testing.T) {
 		{
 			name:    "a whole answer",
 			request: request{body: chatRequest},
-			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=;streamed=false;input_tokens=5;output_tokens=2;",
-			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":1,"streamed":false,"input_tokens":5,"output_tokens":2}`,
+			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=;streamed=false;input_tokens=5;output_tokens=2;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
+			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=;streamed=false;input_tokens=5;output_tokens=2;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=false;cost=0.00003;",
+			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":1,"streamed":false,"input_tokens":5,"output_tokens":2,"cost":0.00003}`,
 		},
 		{
 			name:    "a stream, after a dead key",
 			request: request{body: chatStreamed, header: map[string]string{"User-Agent": "stream"}},
 			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=2;class=;streamed=true;",
-			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=2;class=;streamed=true;input_tokens=6;output_tokens=3;",
-			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":2,"streamed":true,"input_tokens":6,"output_tokens":3}`,
+			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=2;class=;streamed=true;input_tokens=6;output_tokens=3;cache_read_tokens=4;cache_write_tokens=;reasoning_tokens=;tokens_estimated=false;cost=0.000036;",
+			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":2,"streamed":true,"input_tokens":6,"output_tokens":3,"cache_read_tokens":4,"cost":0.000036}`,
 		},
 		{
 			name:    "a stream that breaks",
 			request: request{body: chatStreamed, header: map[string]string{"User-Agent": "cut"}},
 			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=;streamed=true;",
-			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=broken;streamed=true;input_tokens=;output_tokens=;",
-			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":1,"class":"broken","streamed":true}`,
+			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=broken;streamed=true;input_tokens=10;output_tokens=2;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=true;cost=0.00004;",
+			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":1,"class":"broken","streamed":true,"input_tokens":10,"output_tokens":2,"tokens_estimated":true,"cost":0.00004}`,
 		},
 		{
 			name:    "a failure",
 			request: request{body: chatRequest, header: map[string]string{"User-Agent": "broken"}},
-			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=;attempts=1;class=broken;streamed=;input_tokens=;output_tokens=;",
+			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=;attempts=1;class=broken;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
 			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":1,"class":"broken"}`,
 		},
 		{
 			name:    "a model that does not exist",
 			request: request{body: `{"model":"{env.HOME}","messages":[]}`},
-			early:   "client=tests;protocol=openai;model={env.HOME};provider=;upstream_model=;upstream_protocol=;attempts=0;class=model_unknown;streamed=;input_tokens=;output_tokens=;",
+			early:   "client=tests;protocol=openai;model={env.HOME};provider=;upstream_model=;upstream_protocol=;attempts=0;class=model_unknown;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
 			logged:  `{"model":"{env.HOME}","attempts":0,"class":"model_unknown"}`,
 		},
 		{
 			name:    "a caller that is refused",
 			request: request{body: chatRequest, key: "wrong"},
-			early:   "client=;protocol=openai;model=;provider=;upstream_model=;upstream_protocol=;attempts=;class=;streamed=;input_tokens=;output_tokens=;",
+			early:   "client=;protocol=openai;model=;provider=;upstream_model=;upstream_protocol=;attempts=;class=;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
 			logged:  "null",
 		},
 	} {

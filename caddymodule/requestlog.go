@@ -133,12 +133,15 @@ func (x *exchange) record() {
 	if a.answered {
 		last := a.last()
 		r.Provider, r.Model, r.KeyID, r.UpstreamProtocol = last.Provider, last.Model, last.KeyID, string(a.upstream)
-		if x.endpoint.kind != kindCountTokens { // which uses none
-			r.Tokens = logging.Tokens{
-				Input: a.usage.Input, CacheRead: a.usage.CacheRead, CacheWrite: a.usage.CacheWrite,
-				Output: a.usage.Output, Reasoning: a.usage.Reasoning,
-			}
+		r.Tokens = logging.Tokens{
+			Input: a.tokens.Input, CacheRead: a.tokens.CacheRead, CacheWrite: a.tokens.CacheWrite,
+			Output: a.tokens.Output, Reasoning: a.tokens.Reasoning, Estimated: a.estimated,
 		}
+		r.Cost, r.CostKnown = a.cost, a.costKnown
+	}
+	if len(a.attempts) > 0 {
+		// Of the first one: what comes between attempts is no waiting in a queue.
+		r.Queue = max(a.attempts[0].Start.Sub(t.began), 0)
 	}
 	for i := range a.attempts {
 		at := &a.attempts[i]

@@ -78,7 +78,7 @@ func TestEveryRequestIsOneRowThatTellsWhatBecameOfIt(t *testing.T) {
 		{
 			"a stream that breaks", cut, failing,
 			request{path: chatPath, body: chatStreamed},
-			requestSummary{Provider: "a", Status: 200, Class: "broken", Outcome: "partial", Streamed: true},
+			requestSummary{Provider: "a", Status: 200, Class: "broken", Outcome: "partial", Streamed: true, Tokens: tokenCount{Input: 10, Output: 1, Estimated: true}},
 			[]string{"ok"},
 		},
 		{

@@ -31,6 +31,8 @@ type exchange struct {
 	client   *keys.Client // nil: anonymous
 	w        http.ResponseWriter
 	r        *http.Request
+	body     *routing.Body // of the request; nil before it is read and after letGo
+	read     int64         // estimate of the tokens in it, where that may be needed
 	// committed says that the answer has begun, so that nothing else may be
 	// written than its rest.
 	committed bool
@@ -93,7 +95,6 @@ func (x *exchange) serve() {
 	default:
 		if x.runtime.log != nil {
 			x.trace.began = time.Now()
-			x.account.logged = true
 			defer x.record()
 		}
 		x.generate()
@@ -153,12 +154,13 @@ func (x *exchange) clientName() string {
 
 // generate answers the endpoints that ask a model for something.
 func (x *exchange) generate() {
+	defer x.letGo()
 	answer := x.ask()
 	if answer == nil {
 		return
 	}
 	defer answer.Close()
-	defer x.account.close()
+	defer x.settle()
 	h := x.w.Header()
 	answer.CopyHeader(h)
 	setHeaders(h,
@@ -204,9 +206,29 @@ func (x *exchange) noteLosses(a *routing.Answer) {
 	}
 }
 
+// settle closes the account of a request that was answered.
+func (x *exchange) settle() {
+	x.letGo()
+	x.account.settle(x.endpoint.operation, x.read)
+}
+
+// letGo gives the memory of the request's body back: a stream may last for an hour,
+// and its request may have had megabytes. Where the upstream has not yet told how many
+// tokens are in it, and might never, they are estimated first.
+func (x *exchange) letGo() {
+	if x.body == nil {
+		return
+	}
+	if answer := x.account.answer; answer != nil && x.endpoint.operation != translate.CountTokens {
+		if told, _ := answer.Usage(); told.Input+told.CacheRead+told.CacheWrite == 0 {
+			x.read = translate.EstimateTokens(x.endpoint.protocol, x.body.Bytes())
+		}
+	}
+	x.body.Release()
+	x.body = nil
+}
+
 // ask finds an answer, or tells the client why there is none and returns nil.
-// What only attempts need is let go with it: a stream may last for an hour, and
-// its request may have had megabytes.
 func (x *exchange) ask() *routing.Answer {
 	body, e := x.handler.readBody(x.w, x.r)
 	if e != nil {
@@ -218,7 +240,7 @@ func (x *exchange) ask() *routing.Answer {
 		x.fail(e, 0)
 		return nil
 	}
-	defer body.Release()
+	x.body = body
 	x.trace.in = int64(len(body.Bytes()))
 	object := objects.Get().(*strictjson.Object)
 	defer objects.Put(object)
@@ -308,6 +330,7 @@ func (x *exchange) stream(a *routing.Answer) {
 			return
 		}
 		x.trace.out += int64(len(chunk))
+		x.letGo() // not before the client has something to read
 	}
 	if class, reason, failed := a.Stream.Failure(); failed {
 		x.runtime.names.countBroken(a.Provider, a.Model, class)

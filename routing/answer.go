@@ -37,6 +37,7 @@ type Answer struct {
 	Skipped []Skip
 
 	protocol  translate.Protocol
+	operation translate.Operation
 	router    *Router
 	candidate *Candidate
 	key       *keys.Key
@@ -44,8 +45,10 @@ type Answer struct {
 	cancel    context.CancelCauseFunc // of the branch that answered; nil without one
 	lent      bool
 
-	losses translate.Losses // of the request
-	asked  *translate.Asked // nil where nothing was translated
+	spent   translate.Usage  // what Settle found
+	settled bool             // it has
+	losses  translate.Losses // of the request
+	asked   *translate.Asked // nil where nothing was translated
 }
 
 // Losses are what of the request, and of the answer so far, could not cross.
@@ -58,17 +61,6 @@ func (a *Answer) Losses() translate.Losses {
 		all.Add(l.Param, l.Action, l.Reason)
 	}
 	return all
-}
-
-// Usage is what the upstream has counted, so far for a stream. It is not to be
-// called after Close.
-func (a *Answer) Usage() translate.Usage {
-	if a.Stream != nil {
-		usage, _ := a.Stream.Usage()
-		return usage
-	}
-	usage, _ := translate.ReadUsage(a.protocol, a.Whole.Bytes())
-	return usage
 }
 
 // CopyHeader copies the headers that a client may see.
@@ -98,7 +90,10 @@ func (a *Answer) KeepMemory() {
 // memory back.
 func (a *Answer) Close() {
 	if a.candidate.pool.CountsTokens() {
-		a.candidate.pool.Charge(a.key, time.Now(), a.Usage().Total())
+		if !a.settled {
+			a.Settle(0)
+		}
+		a.candidate.pool.Charge(a.key, time.Now(), a.spent.Total())
 	}
 	if a.Stream != nil {
 		if class, _, failed := a.Stream.Failure(); failed && class == Broken {

@@ -32,6 +32,18 @@ type Candidate struct {
 	health *keys.Health
 	// breaker says when that is ill.
 	breaker keys.Breaker
+	// prices are those of model; nil where they are unknown or the request
+	// decides.
+	prices *Prices
+}
+
+// pricesOf are those of the provider's model that is asked for, nil where they are
+// not known.
+func (c *Candidate) pricesOf(model string) *Prices {
+	if c.model != "" {
+		return c.prices
+	}
+	return c.route.PricesFor(model)
 }
 
 // healthOf is the health of the provider's model that is asked for.

@@ -2,7 +2,6 @@ package routing
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
@@ -26,31 +25,32 @@ type ModelCapabilities struct {
 // anyModel is the pattern for all models that no other one matches.
 const anyModel = "*"
 
-// modelPattern is one of the patterns of a provider's capabilities.
-type modelPattern struct {
-	part         string // of the model's name; empty for anyModel
-	capabilities *translate.Capabilities
+// modelPattern is one of the patterns by which a provider's file says something of
+// its models.
+type modelPattern[Value any] struct {
+	part  string // of the model's name; empty for anyModel
+	value *Value
 }
 
-// indexCapabilities brings the patterns into the order in which they are tried.
-func (p *Provider) indexCapabilities() {
-	for i := range p.Capabilities {
-		entry := &p.Capabilities[i]
-		for _, pattern := range entry.Models {
-			part := strings.TrimPrefix(pattern, anyModel)
-			p.modelPatterns = append(p.modelPatterns, modelPattern{part, &entry.Capabilities})
-		}
+// newModelPatterns are the patterns of one entry.
+func newModelPatterns[Value any](models []string, value *Value) []modelPattern[Value] {
+	patterns := make([]modelPattern[Value], len(models))
+	for i, pattern := range models {
+		patterns[i] = modelPattern[Value]{strings.TrimPrefix(pattern, anyModel), value}
 	}
-	slices.SortFunc(p.modelPatterns, func(a, b modelPattern) int {
-		return cmp.Or(cmp.Compare(len(b.part), len(a.part)), cmp.Compare(a.part, b.part))
-	})
+	return patterns
+}
+
+// longestFirst brings patterns into the order in which they are tried.
+func longestFirst[Value any](a, b modelPattern[Value]) int {
+	return cmp.Or(cmp.Compare(len(b.part), len(a.part)), cmp.Compare(a.part, b.part))
 }
 
 // capabilitiesOf are those that the provider's file has for a model.
 func (p *Provider) capabilitiesOf(upstream string) *translate.Capabilities {
 	for i := range p.modelPatterns {
 		if strings.Contains(upstream, p.modelPatterns[i].part) {
-			return p.modelPatterns[i].capabilities
+			return p.modelPatterns[i].value
 		}
 	}
 	return &noCapabilities

@@ -45,29 +45,36 @@ func (p *Provider) checkQuirks(d *document) {
 
 // checkModelCapabilities validates what a provider says of its models.
 func (p *Provider) checkModelCapabilities(d *document) {
-	taken := make(map[string]string) // pattern -> where it stands
+	taken := make(map[string]string)
 	for i := range p.Capabilities {
 		entry, field := &p.Capabilities[i], fmt.Sprintf("capabilities[%d]", i)
 		checkCapabilities(d, field, &entry.Capabilities)
-		if d.has(field+".models") && len(entry.Models) == 0 {
-			d.failAt(field+".models", "is empty", modelsFix)
-		}
-		for j, pattern := range entry.Models {
-			at := fmt.Sprintf("%s.models[%d]", field, j)
-			checkModelName(d, at, pattern)
-			if other, twice := taken[pattern]; twice && pattern != "" {
-				d.failAt(at, fmt.Sprintf("%q is in %s too", pattern, other), "a name can be matched by one entry only")
-			}
-			taken[pattern] = field
-			if pattern != anyModel && strings.Contains(pattern, "*") {
-				d.failAt(at, "must not have '*', unless it is just that", "write the part of the name that the models share, e.g. \"claude-opus-4-7\"; it is found anywhere in a name")
-			}
-		}
+		checkModelPatterns(d, field, entry.Models, taken)
+		p.modelPatterns = append(p.modelPatterns, newModelPatterns(entry.Models, &entry.Capabilities)...)
 	}
-	p.indexCapabilities()
+	slices.SortFunc(p.modelPatterns, longestFirst)
 }
 
-// modelsFix tells how models are written in a provider's capabilities.
+// checkModelPatterns validates the patterns of one entry of a list; taken are those
+// of the entries before, with where they stand.
+func checkModelPatterns(d *document, field string, models []string, taken map[string]string) {
+	if d.has(field+".models") && len(models) == 0 {
+		d.failAt(field+".models", "is empty", modelsFix)
+	}
+	for i, pattern := range models {
+		at := fmt.Sprintf("%s.models[%d]", field, i)
+		checkModelName(d, at, pattern)
+		if other, twice := taken[pattern]; twice && pattern != "" {
+			d.failAt(at, fmt.Sprintf("%q is in %s too", pattern, other), "a name can be matched by one entry only")
+		}
+		taken[pattern] = field
+		if pattern != anyModel && strings.Contains(pattern, "*") {
+			d.failAt(at, "must not have '*', unless it is just that", "write the part of the name that the models share, e.g. \"claude-opus-4-7\"; it is found anywhere in a name")
+		}
+	}
+}
+
+// modelsFix tells how models are written in a provider's capabilities and prices.
 const modelsFix = `write "models": "*" for all, or parts of the models' names: ["claude-opus-4-7"]`
 
 // checkCapabilities validates what is said of a model, at whichever place.

@@ -36,6 +36,7 @@ func checkModel(m *Model, d *document, path string) {
 		}
 	}
 	checkCapabilities(d, "capabilities", &m.Capabilities)
+	checkPrices(d, "prices", m.Prices)
 	checkWord(d, "on_lossy", string(m.OnLossy), string(LossyWarn), string(LossyReject), string(LossyIgnore))
 	checkWord(d, "hosted_tools", string(m.HostedTools), string(HostedDrop), string(HostedRefuse))
 	m.checkPolicy(d)
@@ -95,6 +96,7 @@ func (r *Route) check(d *document, field string) {
 	}
 	r.WireProtocol = checkProtocol(d, field+".wire_protocol", r.WireProtocol)
 	checkCapabilities(d, field+".capabilities", &r.Capabilities)
+	checkPrices(d, field+".prices", r.Prices)
 	names := r.APIKeyEnv[:0]
 	for i, name := range r.APIKeyEnv {
 		at := fmt.Sprintf("%s.api_key_env[%d]", field, i)

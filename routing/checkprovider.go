@@ -41,6 +41,7 @@ func checkProvider(p *Provider, d *document) {
 	p.checkRequestConfig(d)
 	p.checkQuirks(d)
 	p.checkModelCapabilities(d)
+	p.checkModelPrices(d)
 	p.Breaker.check(d)
 	for status, rule := range p.ErrorHandling {
 		field := fmt.Sprintf("error_handling.%d", status)

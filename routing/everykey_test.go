@@ -32,6 +32,7 @@ func TestEveryKeyOfAProviderIsRead(t *testing.T) {
 		},
 		"quirks": {"max_tokens_field": "max_completion_tokens", "parameters": ["top_k", "min_p"], "developer_role": true},
 		"capabilities": [{"models": "*", "thinking": "both"}, {"models": ["b", "c"], "max_output_tokens": 4096, "efforts": ["low", "max"], "prefill": false}],
+		"prices": [{"models": "b", "input": 1, "output": 2, "cache_read": 3, "cache_write": 4, "reasoning": 5, "request": 6}],
 		"timeouts": {"connect": 1, "first_content": "1m30s", "idle": "500ms", "total": 600},
 		"rate_limiting": {"enabled": true, "requests_per_minute": 60, "tokens_per_minute": 100000, "cooldown_seconds": 180},
 		"breaker": {"failures": 7},
@@ -84,6 +85,7 @@ func TestEveryKeyOfAProviderIsRead(t *testing.T) {
 	check("translate_to", p.Endpoints.TranslateTo, translate.Messages)
 	check("quirks", fmt.Sprint(p.Quirks.MaxTokensField, p.Quirks.Parameters, p.Quirks.DeveloperRole, p.Quirks.NoStrict), "max_completion_tokens[top_k min_p] true false")
 	check("capabilities", capabilityText(t, *p.capabilitiesOf("a"))+"|"+capabilityText(t, *p.capabilitiesOf("b")), "thinking=both|max_output_tokens=4096 efforts=[low max] prefill=false")
+	check("prices", p.pricesOf("b").RatesFor(translate.Usage{}), Rates{Input: 1, Output: 2, CacheRead: 3, CacheWrite: 4, Reasoning: 5, Request: 6})
 	check("timeouts", p.Timeouts, Timeouts{s, 90 * s, s / 2, 600 * s})
 	check("rate_limiting", p.RateLimiting, RateLimiting{true, 60, 100000, 180 * s})
 	check("breaker", *p.Breaker.Failures, 7)

@@ -30,6 +30,7 @@ var providerHome = map[string]string{
 	"requests_per_minute": "rate_limiting.requests_per_minute",
 	"tokens_per_minute":   "rate_limiting.tokens_per_minute",
 	"max_tokens":          "capabilities[].max_output_tokens", "max_output_tokens": "capabilities[].max_output_tokens",
+	"pricing": "prices", "cost": "prices", "input_price": "prices[].input", "output_price": "prices[].output",
 	"max_tokens_field": "quirks.max_tokens_field", "reasoning_field": "quirks.reasoning_field",
 	"base_url_override": "proxy_support.base_url_override", "proxy": "proxy_support",
 	"comment": "provider_notes", "notes": "provider_notes", "description": "provider_notes",
@@ -47,6 +48,7 @@ var modelHome = map[string]string{
 	"base_url": "model_routings[].base_url", "api_key_env": "model_routings[].api_key_env",
 	"max_tokens": "capabilities.max_output_tokens", "max_output_tokens": "capabilities.max_output_tokens",
 	"thinking": "capabilities.thinking", "efforts": "capabilities.efforts", "prefill": "capabilities.prefill",
+	"pricing": "prices", "cost": "prices", "input_price": "prices.input", "output_price": "prices.output",
 	"lossy": "on_lossy", "strategy": "policy", "routing_policy": "policy", "load_balancing": "policy",
 	"hedge": "hedge_after", "weight": "model_routings[].weight",
 }
@@ -55,7 +57,7 @@ var modelHome = map[string]string{
 var routeHome = map[string]string{
 	"protocol": "wire_protocol", "compatible_format": "wire_protocol",
 	"upstream_model": "model", "model_name": "model", "logical_name": "model", "name": "provider",
-	"url": "base_url", "timeout": "timeout_seconds",
+	"url": "base_url", "timeout": "timeout_seconds", "pricing": "prices", "cost": "prices",
 	"cooldown": "cooldown_seconds", "default_cooldown_seconds": "cooldown_seconds",
 }
 
@@ -102,6 +104,10 @@ func misplacedFix(path, want string) string {
 		return `write e.g. [{"models": "*", "thinking": "adaptive"}]`
 	case path == "capabilities":
 		return `write e.g. {"max_output_tokens": 32000}`
+	case path == "prices" && want == "a list":
+		return `write e.g. [{"models": "*", "input": 2, "output": 8}]`
+	case path == "prices" || strings.HasSuffix(path, "].prices"):
+		return `write e.g. {"input": 2, "output": 8}`
 	case path == "api_keys":
 		return "keys are never written into a file; " + envPatternsFix
 	case path == "endpoints":
@@ -132,7 +138,7 @@ func exampleOf(path string) string {
 	case "model_routings":
 		return `add "model_routings": [{"provider": "example", "model": "example"}]`
 	}
-	if strings.HasPrefix(path, "capabilities[") {
+	if strings.HasPrefix(path, "capabilities[") || strings.HasPrefix(path, "prices[") && strings.HasSuffix(path, ".models") {
 		return modelsFix
 	}
 	if strings.HasSuffix(path, ".action") {

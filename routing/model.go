@@ -49,6 +49,11 @@ type Model struct {
 	// It goes before what the providers' files say.
 	Capabilities translate.Capabilities `json:"capabilities"`
 
+	// Prices says what the model costs, whichever provider serves it. It goes
+	// before what the providers' files say; the prices of two places are never
+	// mixed.
+	Prices *Prices `json:"prices"`
+
 	// OnLossy says what is done about requests of which something cannot
 	// cross to the provider's protocol: "warn", "reject" or "ignore". The
 	// model that the client asked for decides, also where a fallback answers.
@@ -135,6 +140,10 @@ type Route struct {
 	// Capabilities says what the model takes here. It goes before what the
 	// model's and the provider's files say.
 	Capabilities translate.Capabilities `json:"capabilities"`
+
+	// Prices says what the model costs here. It goes before what the model's and
+	// the provider's files say.
+	Prices *Prices `json:"prices"`
 
 	// BaseURL takes the place of the provider's base URL, and is written
 	// like it; the paths remain the provider's. The route's requests carry

@@ -21,7 +21,7 @@ var modelRules = []struct {
 	{name: "logical_name that is not the file's", changes: []string{"logical_name", `"m.1"`}, warning: `models/m.json:1: logical_name: "m.1" is not the file's name; clients ask for "m.1"`},
 	{name: "endless logical_name", changes: []string{"logical_name", `"` + strings.Repeat("m", 257) + `"`}, problem: `models/m.json:1: logical_name: must not be longer than 256 bytes`},
 	{name: "any id", changes: []string{"id", `7`, "model_routings.0.id", `"r1"`}},
-	{name: "created", changes: []string{"created", `7`}, problem: `models/m.json:1: unknown key "created"; known are aliases, capabilities, content_policy_fallbacks, context_window_fallbacks, default_cooldown_seconds, display_name, fallback_model_routings, hedge_after, hosted_tools, id, logical_name, model_routings, on_lossy, policy, timeout_seconds, timeouts`},
+	{name: "created", changes: []string{"created", `7`}, problem: `models/m.json:1: unknown key "created"; known are aliases, capabilities, content_policy_fallbacks, context_window_fallbacks, default_cooldown_seconds, display_name, fallback_model_routings, hedge_after, hosted_tools, id, logical_name, model_routings, on_lossy, policy, prices, timeout_seconds, timeouts`},
 	{name: "73 no routes", changes: []string{"model_routings", ""}, problem: `models/m.json:1: model_routings: is required; add "model_routings": [{"provider": "example", "model": "example"}]`},
 	{name: "routes null", changes: []string{"model_routings", "null"}, problem: `models/m.json:1: model_routings: is required; add "model_routings": [{"provider": "example", "model": "example"}]`},
 	{name: "routes empty", changes: []string{"model_routings", "[]"}, problem: `models/m.json:1: model_routings: is empty and there are no fallback models, so that nothing can answer; add "model_routings": [{"provider": "example", "model": "example"}]`},
@@ -52,7 +52,7 @@ var modelRules = []struct {
 	{name: "protocol of a route by another key", changes: []string{"model_routings.0.protocol", `"openai"`}, problem: `models/m.json:1: model_routings[0]: unknown key "protocol"; write it as wire_protocol`},
 	{name: "provider at the top", changes: []string{"provider", `"up"`}, problem: `models/m.json:1: unknown key "provider"; write it as model_routings[].provider`},
 	{name: "mistyped", changes: []string{"fallback_model_routing", `[]`}, problem: `models/m.json:1: unknown key "fallback_model_routing"; did you mean "fallback_model_routings"?`},
-	{name: "unknown key of a route", changes: []string{"model_routings.0.price", `1`}, problem: `models/m.json:1: model_routings[0]: unknown key "price"; known are api_key_env, base_url, capabilities, cooldown_seconds, id, model, provider, timeout_seconds, timeouts, weight, wire_protocol`},
+	{name: "unknown key of a route", changes: []string{"model_routings.0.region", `1`}, problem: `models/m.json:1: model_routings[0]: unknown key "region"; known are api_key_env, base_url, capabilities, cooldown_seconds, id, model, prices, provider, timeout_seconds, timeouts, weight, wire_protocol`},
 	{name: "unknown policy", changes: []string{"policy", `"round_robin"`}, problem: `models/m.json:1: policy: unknown value "round_robin"; write one of priority, weighted, least_latency, least_busy`},
 	{name: "mistyped policy", changes: []string{"policy", `"least_latancy"`}, problem: `models/m.json:1: policy: unknown value "least_latancy"; did you mean "least_latency"?`},
 	{name: "empty policy", changes: []string{"policy", `""`}, problem: `models/m.json:1: policy: unknown value; write one of priority, weighted, least_latency, least_busy`},
@@ -91,7 +91,7 @@ var modelRules = []struct {
 	{name: "unknown on_lossy", changes: []string{"on_lossy", `"fail"`}, problem: `models/m.json:1: on_lossy: unknown value "fail"; write one of warn, reject, ignore`},
 	{name: "on_lossy", changes: []string{"on_lossy", `"ignore"`}},
 	{name: "unknown hosted_tools", changes: []string{"hosted_tools", `"reject"`}, problem: `models/m.json:1: hosted_tools: unknown value "reject"; write one of drop, refuse`},
-	{name: "hosted_tools of a route", changes: []string{"model_routings.0.hosted_tools", `"drop"`}, problem: `models/m.json:1: model_routings[0]: unknown key "hosted_tools"; known are api_key_env, base_url, capabilities, cooldown_seconds, id, model, provider, timeout_seconds, timeouts, weight, wire_protocol`},
+	{name: "hosted_tools of a route", changes: []string{"model_routings.0.hosted_tools", `"drop"`}, problem: `models/m.json:1: model_routings[0]: unknown key "hosted_tools"; known are api_key_env, base_url, capabilities, cooldown_seconds, id, model, prices, provider, timeout_seconds, timeouts, weight, wire_protocol`},
 }
 
 func TestModelRules(t *testing.T) {

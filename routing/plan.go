@@ -291,6 +291,7 @@ func (b *builder) candidate(route *Route) (*Candidate, error) {
 		c.model = route.UpstreamModel("")
 		c.quoted = quoted(c.model)
 		c.health = pool.NamedHealth(c.model)
+		c.prices = route.PricesFor(c.model)
 	}
 	if c.endpoints, err = endpointsOf(route); err != nil {
 		return nil, err

@@ -55,6 +55,10 @@ type Provider struct {
 	// may say otherwise for their own.
 	Capabilities []ModelCapabilities `json:"capabilities"`
 
+	// Prices says what the provider's models cost. Models and routes may say
+	// otherwise for their own. Without it, what requests cost is not known.
+	Prices []ModelPrices `json:"prices"`
+
 	// RateLimiting holds the provider's own limits, and for how long one of
 	// its keys rests after a failure.
 	RateLimiting RateLimiting `json:"rate_limiting"`
@@ -103,11 +107,12 @@ type Provider struct {
 	// their own work all the same.
 	Unusable string `json:"-"`
 
-	keyPatterns   []string       // of APIKeys, none twice
-	modelPatterns []modelPattern // of Capabilities, longest first
-	headers       []fixedHeader  // Authentication.AdditionalHeaders, filled in, by name
-	headersLack   bool           // a variable of one of them is not set
-	digest        Digest         // of the file
+	keyPatterns   []string                               // of APIKeys, none twice
+	modelPatterns []modelPattern[translate.Capabilities] // of Capabilities, longest first
+	pricePatterns []modelPattern[Prices]                 // of Prices, longest first
+	headers       []fixedHeader                          // Authentication.AdditionalHeaders, filled in, by name
+	headersLack   bool                                   // a variable of one of them is not set
+	digest        Digest                                 // of the file
 }
 
 // APIKeys says which environment variables hold a provider's keys. The keys

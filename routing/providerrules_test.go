@@ -102,7 +102,7 @@ var providerRules = []struct {
 	{name: "unknown key at the top", changes: []string{"displayname", `"x"`}, problem: `providers/up.json:1: unknown key "displayname"; did you mean "display_name"?`},
 	{name: "unknown key far from all", changes: []string{"timeouts.xyz", `1`}, problem: `providers/up.json:1: timeouts: unknown key "xyz"; known are connect, first_content, idle, total`},
 	{name: "other case", changes: []string{"Enabled", `true`}, problem: `providers/up.json:1: unknown key "Enabled"; did you mean "enabled"?`},
-	{name: "key of a later version", changes: []string{"prices", `{}`}, problem: `providers/up.json:1: unknown key "prices"; known are api_keys, authentication, breaker, capabilities, display_name, enabled, endpoints, error_handling, model_mapping, models, name, provider_notes, proxy_support, quirks, rate_limiting, request_config, timeouts`},
+	{name: "key of a later version", changes: []string{"tenants", `{}`}, problem: `providers/up.json:1: unknown key "tenants"; known are api_keys, authentication, breaker, capabilities, display_name, enabled, endpoints, error_handling, model_mapping, models, name, prices, provider_notes, proxy_support, quirks, rate_limiting, request_config, timeouts`},
 	{name: "base_url at the top", changes: []string{"base_url", `"http://u:SECRET@h"`}, problem: `providers/up.json:1: unknown key "base_url"; write it as endpoints.base_url`},
 	{name: "protocol at the top", changes: []string{"protocol", `"openai"`}, problem: `providers/up.json:1: unknown key "protocol"; write it as endpoints.compatible_format`},
 	{name: "protocol in endpoints", changes: []string{"endpoints.protocol", `"openai"`}, problem: `providers/up.json:1: endpoints: unknown key "protocol"; write it as compatible_format`},

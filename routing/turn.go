@@ -185,6 +185,7 @@ func (t *turn) attempt(ctx context.Context, lease *keys.Lease, visit *keys.Visit
 			Crossed:   q.asked != nil,
 			Protocol:  q.Protocol,
 			protocol:  w.request.Protocol,
+			operation: w.request.Operation,
 			Skipped:   w.skipped,
 			Silent:    t.onLossy() == LossyIgnore,
 			losses:    t.losses,

@@ -50,7 +50,7 @@ func (w *Watcher) chatEvent(name, data []byte) {
 		return
 	}
 	w.contents++
-	w.pattern.learn(data, chunk.text)
+	w.learn(data, chunk.text)
 	w.pattern.add(anyHole, chunk.echo)
 	w.pattern.add(anyHole, chunk.padding)
 }

@@ -13,7 +13,7 @@ func (w *Watcher) messagesEvent(name, data []byte) {
 	case "content_block_delta":
 		if text, ok := deltaContent(root.Get("delta")); ok {
 			w.contents++
-			w.pattern.learn(data, text)
+			w.learn(data, text)
 		}
 	case "content_block_start":
 		block := root.Get("content_block")
@@ -61,6 +61,8 @@ func deltaContent(delta gjson.Result) (text gjson.Result, ok bool) {
 		switch {
 		case key.Str == "type":
 			return true
+		case key.Str == "signature": // nothing that the model wrote
+			ok = value.Str != ""
 		case value.Type == gjson.String && value.Str != "":
 			text, ok = value, true
 		case value.Type == gjson.JSON && !isEmpty(value): // a citation

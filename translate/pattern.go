@@ -19,6 +19,7 @@ type pattern struct {
 	sample []byte // the event's data without its end, see withoutEnd
 	holes  [4]hole
 	n      int // holes in use, in the order of their place in sample
+	text   int // bytes of the content of the last event that matched
 }
 
 // hole is a value in which events of one pattern may differ.
@@ -95,6 +96,7 @@ func (p *pattern) match(data []byte, valid bool) (number []byte, ok bool) {
 			number = data[:size]
 		case textHole:
 			size = rawjson.QuoteEnd(data)
+			p.text = size
 		case anyHole:
 			if size = rawjson.QuoteEnd(data); size == 0 {
 				from = h.end

@@ -99,7 +99,7 @@ func (w *Watcher) delta(data []byte, event *responsesFields) {
 	switch {
 	case event.delta.Type == gjson.String && event.delta.Str != "":
 		w.contents++
-		w.pattern.learn(data, event.delta)
+		w.learn(data, event.delta)
 		w.pattern.add(numberHole, event.sequence)
 		w.pattern.add(anyHole, event.obfuscation)
 	case event.delta.Type == gjson.JSON && !isEmpty(event.delta):

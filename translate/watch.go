@@ -28,6 +28,7 @@ type Watcher struct {
 
 	events   int
 	contents int
+	text     int64 // see Text
 	ended    bool
 	whole    bool // it ended well, as its protocol says
 	stopped  bool // Messages: the model said why it stopped writing
@@ -155,6 +156,7 @@ func (w *Watcher) event(name, data []byte) {
 	// What the pattern does not vouch for has to be read as a whole.
 	if number, ok := w.pattern.match(data, w.tap != nil); ok {
 		w.contents++
+		w.text += int64(w.pattern.text)
 		w.response.sequenceIs(number)
 		w.pass(name, data)
 		return
@@ -224,6 +226,28 @@ func (w *Watcher) failWith(data []byte) {
 // not with comments, pings, announcements and empty deltas: so it tells both
 // when a stream is committed and whether it is alive.
 func (w *Watcher) Contents() int { return w.contents }
+
+// Text returns how many bytes of text the events with content have brought, as they
+// stand in JSON, whether the model thought it, said it or called a tool with it: what
+// is known of its length before the upstream tells usage.
+func (w *Watcher) Text() int64 { return w.text }
+
+// TextOf returns the same of a whole answer, which has passed [CheckAnswer].
+func TextOf(p Protocol, body []byte) int64 {
+	var w Watcher
+	w.Reset(p)
+	w.Write(AppendReplay(nil, p, body))
+	return w.text
+}
+
+// learn counts the text of an event that the pattern does not know, and makes it the
+// pattern.
+func (w *Watcher) learn(data []byte, text gjson.Result) {
+	if text.Type == gjson.String {
+		w.text += int64(len(text.Raw) - len(`""`))
+	}
+	w.pattern.learn(data, text)
+}
 
 // Alive returns how often the stream has shown that its model is at work. It
 // grows with Contents, and with pings inside of a thinking block: a model that
