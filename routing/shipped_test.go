@@ -217,3 +217,38 @@ func TestTheModelFileOfTheOldREADMELoads(t *testing.T) {
 		t.Errorf("model = %+v", m)
 	}
 }
+
+// A price that is not known must not be taken from an elder model of the name.
+func TestShippedPricesAreThoseOfTheModelsThatTheyName(t *testing.T) {
+	c, _ := loadShipped(t, nil)
+	for _, tc := range []struct {
+		provider, upstream string
+		used               translate.Usage
+		want               float64 // -1: not known
+	}{
+		{"anthropic", "claude-opus-5-5", translate.Usage{Input: 1_000_000, CacheRead: 1_000_000, CacheWrite: 1_000_000, Output: 1_000_000}, 4 + 0.2 + 5 + 20},
+		{"anthropic", "claude-opus-5", translate.Usage{Input: 1_000_000, Reasoning: 1_000_000}, 5 + 25},
+		{"anthropic", "claude-opus-5-6", translate.Usage{}, -1},
+		{"anthropic", "claude-opus-4-1-20250805", translate.Usage{Output: 1_000_000}, 75},
+		{"anthropic", "claude-opus-4-9", translate.Usage{}, -1},
+		{"anthropic", "claude-sonnet-4-20250514", translate.Usage{CacheWrite: 1_000_000}, 3.75},
+		{"anthropic", "claude-haiku-5-5", translate.Usage{Input: 100_000}, 0.01},
+		{"anthropic", "claude-haiku-5-5", translate.Usage{Input: 100_001, Output: 1_000_000}, 0.0500005 + 2.5},
+		{"openai", "gpt-6.1-sol", translate.Usage{Input: 272_000}, 0.544},
+		{"openai", "gpt-6.1-sol", translate.Usage{Input: 272_000, CacheRead: 1_000_000}, 1.088 + 0.2},
+		{"openai", "gpt-6", translate.Usage{}, -1},
+		{"openai", "text-embedding-3-small", translate.Usage{Input: 1_000_000}, 0.02},
+		{"ollama", "whatever", translate.Usage{Input: 1_000_000, Output: 1}, 0},
+		{"demo", "demo-tools", translate.Usage{Output: 1}, 0},
+		{"groq", "openai/gpt-oss-120b", translate.Usage{}, -1},
+	} {
+		p, _ := c.Provider(tc.provider)
+		got := -1.0
+		if prices := p.pricesOf(tc.upstream); prices.known() {
+			got = prices.RatesFor(tc.used).Cost(tc.used)
+		}
+		if !usd(got, tc.want) {
+			t.Errorf("%s %s: %+v costs %v, want %v", tc.provider, tc.upstream, tc.used, got, tc.want)
+		}
+	}
+}
