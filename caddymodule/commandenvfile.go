@@ -105,44 +105,80 @@ func readEnvFile(path string) (string, error) {
 // variable is one line of a file of variables.
 type variable struct{ name, value string }
 
+// assignment is where a file of variables sets one, in bytes from its beginning:
+// the whole lines, and the value as it is written.
+type assignment struct {
+	variable
+	line, valueAt, valueEnd, end int
+}
+
 // parseEnv reads NAME=value lines as Caddy's --envfile does: with empty lines,
 // comments, "export " before the name, and values in quotes, which may go over
 // several lines. Unlike there, a '#' begins a comment after white space only,
 // since keys may hold one. The error is the number of a line and what is wrong
 // with it, without anything of it: a key may be what stands there.
 func parseEnv(text string) ([]variable, error) {
+	assignments, err := assignmentsIn(text)
+	if err != nil {
+		return nil, err
+	}
 	var found []variable
-	rest := strings.ReplaceAll(strings.TrimPrefix(text, "\uFEFF"), "\r\n", "\n")
-	for number := 1; rest != ""; number++ {
-		line, below, _ := strings.Cut(rest, "\n")
-		line = strings.TrimSpace(line)
+	for i := range assignments {
+		found = append(found, assignments[i].variable)
+	}
+	return found, nil
+}
+
+// assignmentsIn is parseEnv for those who change the file.
+func assignmentsIn(text string) ([]assignment, error) {
+	var found []assignment
+	next := len(text) - len(strings.TrimPrefix(text, "\uFEFF"))
+	for number := 1; next < len(text); number++ {
+		a := assignment{line: next, end: lineEnd(text, next)}
+		next = a.end
+		line := strings.TrimSpace(text[a.line:a.end])
 		if line == "" || line[0] == '#' {
-			rest = below
 			continue
 		}
 		name, value, ok := strings.Cut(line, "=")
-		name = strings.TrimSpace(strings.TrimPrefix(name, "export "))
-		if !ok || !isVariable(name) {
+		a.name = strings.TrimSpace(strings.TrimPrefix(name, "export "))
+		if !ok || !isVariable(a.name) {
 			return nil, fmt.Errorf("%d: a line has to be NAME=value, and the name to consist of letters, digits and '_'", number)
 		}
+		a.valueAt = a.line + strings.IndexByte(text[a.line:], '=') + 1
 		value = strings.TrimLeft(value, " \t")
 		if value == "" || value[0] != '"' && value[0] != '\'' {
-			found, rest = append(found, variable{name, uncommented(value)}), below
+			a.value = uncommented(value)
+			// Behind the value is nothing but white space and a comment, and
+			// before it nothing but white space.
+			a.valueEnd = a.valueAt + strings.Index(text[a.valueAt:], a.value) + len(a.value)
+			found = append(found, a)
 			continue
 		}
-		_, value, _ = strings.Cut(rest, "=")
-		value, behind, closed := quotedValue(strings.TrimLeft(value, " \t"))
+		rest := strings.TrimLeft(text[a.valueAt:], " \t")
+		value, behind, closed := quotedValue(rest)
 		if !closed {
 			return nil, fmt.Errorf("%d: the value begins with a quote that has no end", number)
 		}
-		number += strings.Count(rest[:len(rest)-len(behind)], "\n")
-		behind, rest, _ = strings.Cut(behind, "\n")
-		if uncommented(" "+behind) != "" {
+		a.value = strings.ReplaceAll(value, "\r\n", "\n")
+		a.valueEnd = len(text) - len(behind)
+		number += strings.Count(text[a.valueAt:a.valueEnd], "\n")
+		a.end = lineEnd(text, a.valueEnd)
+		if uncommented(" "+text[a.valueEnd:a.end]) != "" {
 			return nil, fmt.Errorf("%d: something stands behind the quoted value", number)
 		}
-		found = append(found, variable{name, value})
+		next = a.end
+		found = append(found, a)
 	}
 	return found, nil
+}
+
+// lineEnd is where the line ends that goes on at an offset, behind its line feed.
+func lineEnd(text string, from int) int {
+	if n := strings.IndexByte(text[from:], '\n'); n >= 0 {
+		return from + n + 1
+	}
+	return len(text)
 }
 
 // uncommented is a value without a comment and white space behind it.

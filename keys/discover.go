@@ -17,6 +17,9 @@ var defaultPatterns = []string{
 	providerPlaceholder + "_API_KEY_" + indexPlaceholder,
 }
 
+// DefaultPatterns are the patterns of a provider whose file has none.
+func DefaultPatterns() []string { return slices.Clone(defaultPatterns) }
+
 // Discover finds the keys of a provider in environ, which has the form of
 // os.Environ, by the api_keys.env_var_patterns of the provider's file. Without
 // patterns it looks for <PROVIDER>_API_KEY and <PROVIDER>_API_KEY_{INDEX}.

@@ -59,10 +59,10 @@ func checkProvider(p *Provider, d *document) {
 
 func (p *Provider) checkName(d *document) {
 	const allowed = "may have letters, digits, '.', '_' and '-' only, beginning with a letter or digit"
-	if !providerName(p.ID) {
+	if !ValidProviderName(p.ID) {
 		d.fail(Problem{Message: "the file's name, which names the provider, " + allowed, Fix: "rename the file, e.g. to example.json"})
 	}
-	if d.has("name") && !providerName(p.Name) {
+	if d.has("name") && !ValidProviderName(p.Name) {
 		d.failAt("name", allowed, "write what people should see as display_name")
 	}
 	if p.DisplayName == "" {
@@ -70,9 +70,10 @@ func (p *Provider) checkName(d *document) {
 	}
 }
 
-// providerName reports whether a name can be a provider's. It becomes a label
-// of metrics and a part of variable names.
-func providerName(name string) bool {
+// ValidProviderName reports whether a name can be a provider's: up to 64 letters,
+// digits, '.', '_' and '-', beginning with a letter or digit. It becomes a file's
+// name, a label of metrics and a part of variable names.
+func ValidProviderName(name string) bool {
 	for i, c := range []byte(name) {
 		alphanumeric := '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 		if !alphanumeric && (i == 0 || c != '.' && c != '_' && c != '-') {

@@ -66,9 +66,14 @@ func readDir(dir string, deep bool) (files []configFile, warnings, errors []Prob
 	case err != nil:
 		errors = append(errors, Problem{File: dir, Message: "cannot be read: " + cause(err)})
 	case len(files) == 0 && len(errors) == 0:
-		errors = append(errors, Problem{File: dir, Message: "holds no .json file", Fix: "name the directory that does"})
+		errors = append(errors, emptyDir(dir))
 	}
 	return files, warnings, errors
+}
+
+// emptyDir is the error of a directory that holds nothing to read.
+func emptyDir(dir string) Problem {
+	return Problem{File: dir, Message: "holds no .json file", Fix: "name the directory that does"}
 }
 
 // skip passes a directory entry by, with all that is in it.

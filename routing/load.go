@@ -27,6 +27,12 @@ type LoadOptions struct {
 	// leaves that model out. What is wrong with a provider file remains an
 	// error.
 	KeepGoing bool
+
+	// Drafts are texts that are read instead of files, by the files' paths (a
+	// directory as it is given here, joined with what is below it), whether or
+	// not the files are there. nil stands for a file that is gone. So a change
+	// can be judged before it is made.
+	Drafts map[string][]byte
 }
 
 // Load reads all provider and model files and checks them, each by itself and
@@ -93,7 +99,7 @@ func (l *loader) take(d *document) {
 // one is known by its name all the same, so that routes to it are not reported
 // as well.
 func (l *loader) readProviders() {
-	files, warnings, errors := readDir(l.options.ProvidersDir, false)
+	files, warnings, errors := readDrafted(l.options.ProvidersDir, false, l.options.Drafts)
 	sumUp(l.digest, files, warnings, errors)
 	l.warnings, l.errors = append(l.warnings, warnings...), append(l.errors, errors...)
 	byName, byFold := make(map[string]string), make(map[string]string)
@@ -117,7 +123,7 @@ func (l *loader) readProviders() {
 
 // readModels reads the model files and checks each by itself.
 func (l *loader) readModels() {
-	files, warnings, errors := readDir(l.options.ModelsDir, true)
+	files, warnings, errors := readDrafted(l.options.ModelsDir, true, l.options.Drafts)
 	sumUp(l.digest, files, warnings, errors)
 	l.warnings, l.errors = append(l.warnings, warnings...), append(l.errors, errors...)
 	for _, file := range files {
