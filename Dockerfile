@@ -17,7 +17,8 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build --chown=65532:65532 /rootfs/ /
 COPY --from=build /src/caddy /usr/bin/caddy
 COPY Caddyfile.example /etc/caddy/Caddyfile
-COPY config /etc/caddy/llm
+COPY config/providers /etc/caddy/llm/providers
+COPY config/models /etc/caddy/llm/models
 ENV XDG_CONFIG_HOME=/config \
     XDG_DATA_HOME=/data \
     LLM_CONFIG=/etc/caddy/llm

@@ -20,8 +20,20 @@ const clientKeyVariable = "CLIENT_API_KEY"
 // settingVariables are those that Caddyfile.example and the gateway read beside
 // keys.
 var settingVariables = []string{
-	"KEY_COOLDOWN_SECONDS", "LLM_CONFIG", "LLM_PORT",
+	"FAIL_ON_STARTUP_VALIDATION", "KEY_COOLDOWN_SECONDS", "LLM_CONFIG", hostVariable, logLevelVariable, portVariable,
 	"MAX_KEY_RETRY_CYCLES", "RATE_LIMIT_REQUESTS_PER_MINUTE", "REQUIRE_CLIENT_API_KEY",
+}
+
+// unreadVariables are those that the service read which this project replaces, and
+// what takes their place.
+var unreadVariables = []unreadVariable{
+	{"CORS_ORIGINS", "CORS is Caddy's: see import cors in Caddyfile.example"},
+	{"DATABASE_URL", "write log in the llm_proxy block"},
+	{"GEMINI_INCLUDE_THOUGHT_SIGNATURE", "signatures of tool calls always come back to Gemini"},
+	{"MODEL_PROXY_HOST", "set LLM_HOST"},
+	{"MODEL_PROXY_PORT", "set LLM_PORT"},
+	{"SQLALCHEMY_DATABASE_URL", "write log in the llm_proxy block"},
+	{"VERBOSE_HTTP_ERRORS", "errors always have the provider's words where the mistake is the request's"},
 }
 
 func envCommand() *cobra.Command {
@@ -36,6 +48,14 @@ type environmentReport struct {
 	ClientKey variableReport        `json:"client_key"`
 	Providers []providerEnvironment `json:"providers"`
 	Settings  []variableReport      `json:"settings"`
+	// Unread are variables that are set and have no effect, and what does instead.
+	Unread []unreadVariable `json:"unread,omitempty"`
+}
+
+// unreadVariable is a variable without effect.
+type unreadVariable struct {
+	Name    string `json:"name"`
+	Instead string `json:"instead"`
 }
 
 // providerEnvironment is what one provider wants.
@@ -142,6 +162,11 @@ func checkEnvironment(catalog *routing.Catalog, vars *variables, all bool) *envi
 	}
 	for _, name := range settingVariables {
 		report.Settings = append(report.Settings, variableReport{Name: name, Optional: true, Set: vars.get(name) != "", From: vars.from(name)})
+	}
+	for _, v := range unreadVariables {
+		if vars.get(v.Name) != "" {
+			report.Unread = append(report.Unread, v)
+		}
 	}
 	report.Healthy = len(report.Problems) == 0
 	return report
@@ -278,6 +303,9 @@ func printEnvironment(out *output, report *environmentReport) error {
 		row("settings", &v)
 	}
 	table.end()
+	for _, v := range report.Unread {
+		out.printf("%s  %s is set, but nothing reads it: %s", out.paint(yellow, "warning"), v.Name, v.Instead)
+	}
 	for _, problem := range report.Problems {
 		out.printf("%s  %s", out.paint(red, "problem"), problem)
 	}
