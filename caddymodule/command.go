@@ -37,6 +37,7 @@ working directory (--env-file names another), which never overrides what is set
 already. No command prints a key.`
 	becomeGroup(cmd,
 		healthCommand(),
+		setupCommand(),
 		startCommand(),
 		versionCommand(),
 		configCommand(),

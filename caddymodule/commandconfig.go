@@ -257,8 +257,11 @@ func printModels(out *output, listings []modelListing) error {
 }
 
 // some are the first few of many names.
-func some(names []string) string {
-	const few = 3
+func some(names []string) string { return firstOf(names, 3) }
+
+// firstOf are the first few of many names, and how many more there are. A single
+// one more takes no more room than its number.
+func firstOf(names []string, few int) string {
 	if len(names) > few+1 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 	}

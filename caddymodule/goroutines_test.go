@@ -41,6 +41,7 @@ var goroutines = map[string]string{
 	"caddymodule/commandadmin.go askAdmin":    "is in a process of its own, a command's",
 	"caddymodule/commandkeystest.go runTests": "the same",
 	"caddymodule/events.go start":             "emit recovers",
+	"caddymodule/prompt.go newLines":          "the same",
 	"caddymodule/keepalive.go pings":          "silence recovers",
 	"caddymodule/shutdown.go Handle":          "runs nothing but cancellations, in a process that ends",
 	"caddymodule/statefile.go newSaver":       "run recovers",

@@ -1,6 +1,11 @@
 package caddymodule
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
 	"strings"
 	"text/template"
 )
@@ -124,4 +129,48 @@ func (s *site) url() string {
 		host = "[" + host + "]"
 	}
 	return "http://" + host + ":" + s.Port
+}
+
+// aDomain is a domain that a Caddyfile may begin a site with.
+var aDomain = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]*$`)
+
+// parseSite reads where a gateway is to serve: an address such as 127.0.0.1:9876,
+// :9876 or localhost:9876 without TLS, or a domain. Empty: the standard place.
+func parseSite(text string) (*site, error) {
+	if text == "" {
+		return &site{Host: standardHost, Port: standardPort}, nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		host, port = strings.Trim(text, "[]"), ""
+	}
+	if port != "" {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return nil, fmt.Errorf("%q is no port; write a number from 1 to 65535", port)
+		}
+	}
+	if host == "localhost" {
+		host = standardHost
+	}
+	_, err = netip.ParseAddr(host)
+	switch {
+	case err == nil || host == "" && port != "":
+		if port == "" {
+			port = standardPort
+		}
+		return &site{Host: host, Port: port}, nil
+	case !aDomain.MatchString(host):
+		return nil, fmt.Errorf("%q is neither an address nor a domain; write for example 127.0.0.1:9876, :9876 or llm.example.com", text)
+	case port != "":
+		host += ":" + port
+	}
+	return &site{Domain: host}, nil
+}
+
+// joinAddress is what parseSite reads.
+func joinAddress(host, port string) string {
+	if host == "" {
+		return ":" + port
+	}
+	return net.JoinHostPort(host, port)
 }
