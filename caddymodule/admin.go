@@ -25,6 +25,8 @@ func init() {
 // adminAPI is what Caddy's administration endpoint tells about the gateways of
 // the process, and lets the operator do:
 //
+//	GET  /llm_proxy/health
+//	GET  /llm_proxy/models?model=
 //	GET  /llm_proxy/keys?provider=
 //	GET  /llm_proxy/plan?model=&protocol=&stream=&handler=
 //	POST /llm_proxy/keys/reset?provider=&key=
@@ -49,6 +51,8 @@ func (*adminAPI) CaddyModule() caddy.ModuleInfo {
 // Routes implements caddy.AdminRouter.
 func (*adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
+		{Pattern: "/llm_proxy/health", Handler: adminEndpoint(http.MethodGet, showHealth)},
+		{Pattern: "/llm_proxy/models", Handler: adminEndpoint(http.MethodGet, showModels, "model")},
 		{Pattern: "/llm_proxy/keys", Handler: adminEndpoint(http.MethodGet, showKeys, "provider")},
 		{Pattern: "/llm_proxy/plan", Handler: adminEndpoint(http.MethodGet, showPlan, "model", "protocol", "stream", "handler")},
 		{Pattern: "/llm_proxy/requests", Handler: adminEndpoint(http.MethodGet, showRequests, "client", "asked", "model", "provider", "class", "outcome", "trouble", "since", "until", "limit")},

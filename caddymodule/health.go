@@ -29,21 +29,6 @@ type healthComponents struct {
 	ProviderConfigs providerConfigHealth      `json:"provider_configs"`
 }
 
-// databaseHealth tells about the request log: disabled where none is kept.
-type databaseHealth struct {
-	Status string `json:"status"`
-}
-
-func (rt *runtime) databaseHealth() databaseHealth {
-	switch {
-	case rt.log == nil:
-		return databaseHealth{"disabled"}
-	case rt.log.Stats().Healthy:
-		return databaseHealth{healthy}
-	}
-	return databaseHealth{degraded}
-}
-
 type providerHealth struct {
 	Status        string `json:"status"`
 	KeysAvailable int    `json:"keys_available"`
@@ -74,25 +59,40 @@ func (x *exchange) health() {
 
 func timestamp() string { return time.Now().UTC().Format(time.RFC3339) }
 
-// healthDetailed answers GET /health/detailed. A provider without a key is
-// degraded, which is no fault of the gateway, and so is a file that a reload
-// found broken; only a gateway that can answer nobody is unhealthy, and answers
-// 503.
+// healthDetailed answers GET /health/detailed, with 503 for a gateway that can
+// answer nobody.
 func (x *exchange) healthDetailed() {
-	router := x.runtime.router
-	report := healthReport{
+	report := x.handler.healthOf(x.runtime, time.Now())
+	code := http.StatusOK
+	if report.Status == unhealthy {
+		code = http.StatusServiceUnavailable
+	}
+	body, err := json.Marshal(report)
+	if err != nil {
+		panic(err) // none of our types fails
+	}
+	x.committed = true
+	writeJSON(x.w, code, body)
+}
+
+// healthOf is what may be told to anybody. A provider without a key is degraded,
+// which is no fault of the gateway, and so are a file that a reload found broken and
+// a request log that cannot be written, since no request waits for it; only a
+// gateway that can answer nobody is unhealthy.
+func (h *Handler) healthOf(rt *runtime, now time.Time) *healthReport {
+	report := &healthReport{
 		Status:        healthy,
 		Timestamp:     timestamp(),
-		UptimeSeconds: int64(time.Since(started).Seconds()),
+		UptimeSeconds: int64(now.Sub(started).Seconds()),
 		Components: healthComponents{
-			Database:        x.runtime.databaseHealth(),
+			Database:        rt.databaseHealth(now),
 			Providers:       make(map[string]providerHealth),
-			ModelConfig:     modelHealth{Status: healthy, ModelsCount: len(router.Models())},
+			ModelConfig:     modelHealth{Status: healthy, ModelsCount: len(rt.router.Models())},
 			ProviderConfigs: providerConfigHealth{Status: healthy},
 		},
 	}
-	now, usable := time.Now(), 0
-	for _, status := range router.Providers() {
+	usable := 0
+	for _, status := range rt.router.Providers() {
 		report.Components.ProviderConfigs.ProvidersLoaded++
 		if !status.Provider.Enabled {
 			continue
@@ -110,20 +110,14 @@ func (x *exchange) healthDetailed() {
 	if report.Components.Database.Status == degraded {
 		report.Status = degraded
 	}
-	x.handler.tellBroken(&report)
-	if len(router.Models()) == 0 {
+	h.tellBroken(report)
+	if len(rt.router.Models()) == 0 {
 		report.Components.ModelConfig.Status = unhealthy
 	}
-	code := http.StatusOK
-	if usable == 0 || len(router.Models()) == 0 {
-		report.Status, code = unhealthy, http.StatusServiceUnavailable
+	if usable == 0 || len(rt.router.Models()) == 0 {
+		report.Status = unhealthy
 	}
-	body, err := json.Marshal(report)
-	if err != nil {
-		panic(err) // none of our types fails
-	}
-	x.committed = true
-	writeJSON(x.w, code, body)
+	return report
 }
 
 // started is when the process began to serve, over all configurations.

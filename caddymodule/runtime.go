@@ -42,6 +42,7 @@ type runtime struct {
 	router   *routing.Router
 	names    *routeNames
 	log      *logging.Log // nil: no request is kept
+	logProbe logProbe
 	refs     atomic.Int64
 	closers  []func()
 }

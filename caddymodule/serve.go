@@ -93,6 +93,8 @@ func (x *exchange) serve() {
 	case kindModel:
 		x.showModel()
 	default:
+		traffic.requests.Add(1)
+		defer traffic.requests.Add(-1)
 		if x.runtime.log != nil {
 			x.trace.began = time.Now()
 			defer x.record()
@@ -303,6 +305,8 @@ func (x *exchange) whole(a *routing.Answer) {
 
 // stream passes the events on as they come, one flush per upstream read.
 func (x *exchange) stream(a *routing.Answer) {
+	traffic.streams.Add(1)
+	defer traffic.streams.Add(-1)
 	setHeaders(x.w.Header(), "Content-Type", "text/event-stream", "X-Accel-Buffering", "no")
 	events := newEventWriter(x.w)
 	defer events.close()

@@ -50,7 +50,12 @@ type CandidateReport struct {
 	Detail   string             `json:"detail,omitempty"` // the same in words
 	Until    *time.Time         `json:"until,omitempty"`  // when that changes by itself
 	Keys     int                `json:"keys"`             // usable now
+
+	route *Route
 }
+
+// Of reports whether the candidate is that route, whichever way it was reached.
+func (c *CandidateReport) Of(r *Route) bool { return c.route == r }
 
 // Verdict says what a request would do with a candidate.
 type Verdict string
@@ -110,6 +115,7 @@ func (c *Candidate) report(q *Request, now time.Time) CandidateReport {
 		Protocol: c.protocolFor(q),
 		Via:      c.via,
 		Keys:     usableKeys(c.pool, name, now),
+		route:    c.route,
 	}
 	skipped := func(why SkipReason, detail string) CandidateReport {
 		report.Verdict, report.Why, report.Detail = VerdictSkipped, why, detail
@@ -163,7 +169,7 @@ func unusable(reports []CandidateReport, m *Model, via string, purpose Class, se
 		}
 		reports = append(reports, CandidateReport{
 			Provider: route.ProviderName, Model: route.Model, Via: via, Purpose: purpose,
-			Verdict: VerdictSkipped, Why: SkippedUnusable, Detail: detail,
+			Verdict: VerdictSkipped, Why: SkippedUnusable, Detail: detail, route: route,
 		})
 	}
 	for _, fallback := range m.Fallbacks {
