@@ -30,7 +30,7 @@ func init() {
 //	GET  /llm_proxy/keys?provider=
 //	GET  /llm_proxy/plan?model=&protocol=&stream=&handler=
 //	POST /llm_proxy/keys/reset?provider=&key=
-//	GET  /llm_proxy/requests?client=&asked=&model=&provider=&class=&outcome=&trouble=&since=&until=&limit=
+//	GET  /llm_proxy/requests?client=&asked=&model=&provider=&class=&outcome=&status=&trouble=&since=&until=&order=&before=&after=&limit=
 //	GET  /llm_proxy/requests/{id}
 //	GET  /llm_proxy/usage?by=&since=&until=
 //	POST /llm_proxy/reload
@@ -55,7 +55,7 @@ func (*adminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: "/llm_proxy/models", Handler: adminEndpoint(http.MethodGet, showModels, "model")},
 		{Pattern: "/llm_proxy/keys", Handler: adminEndpoint(http.MethodGet, showKeys, "provider")},
 		{Pattern: "/llm_proxy/plan", Handler: adminEndpoint(http.MethodGet, showPlan, "model", "protocol", "stream", "handler")},
-		{Pattern: "/llm_proxy/requests", Handler: adminEndpoint(http.MethodGet, showRequests, "client", "asked", "model", "provider", "class", "outcome", "trouble", "since", "until", "limit")},
+		{Pattern: "/llm_proxy/requests", Handler: adminEndpoint(http.MethodGet, showRequests, requestParameters...)},
 		{Pattern: "/llm_proxy/requests/", Handler: adminEndpoint(http.MethodGet, showRequest)},
 		{Pattern: "/llm_proxy/usage", Handler: adminEndpoint(http.MethodGet, showUsage, "by", "since", "until")},
 		{Pattern: "/llm_proxy/keys/reset", Handler: adminEndpoint(http.MethodPost, resetKeys, "provider", "key")},

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,15 +18,6 @@ import (
 
 // adminQueryTime bounds a question to the request log.
 const adminQueryTime = 10 * time.Second
-
-// requestsAnswer is the body of GET /llm_proxy/requests.
-type requestsAnswer struct {
-	// Requests are the newest that fit; until=<began of the last> asks for those
-	// before them.
-	Requests []requestSummary `json:"requests"`
-	// Log tells how the request log is.
-	Log logging.Stats `json:"log"`
-}
 
 // requestSummary is one request.
 type requestSummary struct {
@@ -146,34 +136,6 @@ func asked[T any](r *http.Request, question func(context.Context, *logging.Log) 
 		return answer, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
 	}
 	return answer, err
-}
-
-// showRequests answers GET /llm_proxy/requests.
-func showRequests(r *http.Request, query url.Values) (any, error) {
-	f := logging.Filter{
-		Client: query.Get("client"), Asked: query.Get("asked"), Model: query.Get("model"),
-		Provider: query.Get("provider"), Class: query.Get("class"), Outcome: query.Get("outcome"),
-	}
-	var err error
-	if f.Since, f.Until, err = timesIn(query); err != nil {
-		return nil, badRequest(err)
-	}
-	if f.Trouble, err = strconv.ParseBool(cmp.Or(query.Get("trouble"), "false")); err != nil {
-		return nil, badRequest(fmt.Errorf("trouble: %q is neither true nor false", query.Get("trouble")))
-	}
-	if limit := query.Get("limit"); limit != "" {
-		if f.Limit, err = strconv.Atoi(limit); err != nil || f.Limit < 1 || f.Limit > 1000 {
-			return nil, badRequest(fmt.Errorf("limit: %q is no number from 1 to 1000", limit))
-		}
-	}
-	return asked(r, func(ctx context.Context, log *logging.Log) (any, error) {
-		rows, err := log.Requests(ctx, f)
-		answer := requestsAnswer{Requests: []requestSummary{}, Log: log.Stats()}
-		for i := range rows {
-			answer.Requests = append(answer.Requests, summaryOf(&rows[i].Record, rows[i].AttemptCount))
-		}
-		return answer, err
-	})
 }
 
 // showRequest answers GET /llm_proxy/requests/{id}.

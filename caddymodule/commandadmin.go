@@ -60,7 +60,7 @@ func askAdmin(cmd *cobra.Command, path, otherwise string, answer any) error {
 	}
 	if got.err != nil {
 		if said, refused := adminError(got.err); refused {
-			return fmt.Errorf("the gateway says: %s", said)
+			return gatewayError(said)
 		}
 		return fmt.Errorf("cannot connect to the administration endpoint at %s: %w; start the gateway with caddy run, or say with --address where it is%s", address, got.err, otherwise)
 	}
@@ -69,6 +69,12 @@ func askAdmin(cmd *cobra.Command, path, otherwise string, answer any) error {
 	}
 	return nil
 }
+
+// gatewayError is what a running gateway answers that it cannot or will not do.
+type gatewayError string
+
+// Error implements error.
+func (e gatewayError) Error() string { return "the gateway says: " + string(e) }
 
 // adminError returns what the endpoint itself said in an error of Caddy's.
 func adminError(err error) (said string, ok bool) {

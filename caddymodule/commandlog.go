@@ -3,58 +3,11 @@ package caddymodule
 import (
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 )
-
-func logsCommand() *cobra.Command {
-	var client, model, provider, class, outcome, since, until string
-	var trouble bool
-	var limit int
-	cmd := &cobra.Command{
-		Use:   "logs [--trouble] [--since <time>] [--client <name>] [--model <name>] ...",
-		Short: "Lists what became of requests, the newest first",
-		Long: `Lists what became of requests, the newest first, from the request log of the
-running gateway (log sqlite <file> in its block).
-
-A time is RFC 3339, or how long ago: 90m, 24h, 7d.`,
-		Args: cobra.NoArgs,
-	}
-	flags := cmd.Flags()
-	flags.BoolVar(&trouble, "trouble", false, "Only requests that did not end well")
-	flags.StringVar(&since, "since", "", "Only requests that began then or later")
-	flags.StringVar(&until, "until", "", "Only requests that began before")
-	flags.StringVar(&client, "client", "", "Only requests of this client")
-	flags.StringVar(&model, "model", "", "Only requests that asked for this model")
-	flags.StringVar(&provider, "provider", "", "Only requests that this provider answered")
-	flags.StringVar(&class, "class", "", "Only requests that failed so, such as rate_limited")
-	flags.StringVar(&outcome, "outcome", "", "Only requests that ended so: ok, error, partial or client_closed")
-	flags.IntVar(&limit, "limit", 20, "How many, at most 1000")
-	addAddressFlag(cmd)
-	addJSONFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		query := url.Values{"limit": {strconv.Itoa(limit)}}
-		for name, value := range map[string]string{
-			"client": client, "asked": model, "provider": provider, "class": class, "outcome": outcome, "since": since, "until": until,
-		} {
-			if value != "" {
-				query.Set(name, value)
-			}
-		}
-		if trouble {
-			query.Set("trouble", "true")
-		}
-		var answer requestsAnswer
-		if err := askAdmin(cmd, "/llm_proxy/requests?"+query.Encode(), "", &answer); err != nil {
-			return err
-		}
-		return show(cmd, answer, func(out *output) { printRequests(out, answer.Requests) })
-	}
-	return cmd
-}
 
 func usageCommand() *cobra.Command {
 	var by, since, until string
@@ -126,13 +79,24 @@ func printRequests(out *output, requests []requestSummary) {
 		out.printf("no such requests")
 		return
 	}
-	table := out.newTable("BEGAN", out.paint(uncoloured, "OUTCOME"), "STATUS", "CLIENT", "ASKED", "PROVIDER", "MODEL", "TRIED", "FIRST", "TOTAL", "IN", "OUT", "ID")
+	table := out.newTable(requestColumns(out)...)
 	for i := range requests {
-		r := &requests[i]
-		table.row(r.Began.Format(time.DateTime), out.paint(outcomeColour(r.Outcome), r.Outcome), r.Status, r.Client, r.Asked, r.Provider, r.Model,
-			r.Attempts, inMilliseconds(r.FirstMS), inMilliseconds(r.TotalMS), r.Tokens.read(), r.Tokens.written(), r.ID)
+		table.row(requestCells(out, &requests[i])...)
 	}
 	table.end()
+}
+
+// requestColumns are the names of the columns of requestCells.
+func requestColumns(out *output) []any {
+	return []any{"BEGAN", out.paint(uncoloured, "OUTCOME"), "STATUS", "CLIENT", "ASKED", "PROVIDER", "MODEL", "TRIED", "FIRST", "TOTAL", "IN", "OUT", "ID"}
+}
+
+// requestCells are one request in a list.
+func requestCells(out *output, r *requestSummary) []any {
+	return []any{
+		r.Began.Format(time.DateTime), out.paint(outcomeColour(r.Outcome), r.Outcome), r.Status, r.Client, r.Asked, r.Provider, r.Model,
+		r.Attempts, inMilliseconds(r.FirstMS), inMilliseconds(r.TotalMS), r.Tokens.read(), r.Tokens.written(), r.ID,
+	}
 }
 
 func printUsage(out *output, usage *usageAnswer) {

@@ -54,10 +54,15 @@ func (o *output) flush(cmd *cobra.Command) error {
 }
 
 // printJSON adds a value as JSON.
-func (o *output) printJSON(value any) error {
+func (o *output) printJSON(value any) error { return o.encodeJSON(value, "  ") }
+
+// printJSONLine adds a value as JSON on one line.
+func (o *output) printJSONLine(value any) error { return o.encodeJSON(value, "") }
+
+func (o *output) encodeJSON(value any, indent string) error {
 	encoder := json.NewEncoder(&escapingJSON{&o.Buffer})
 	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
+	encoder.SetIndent("", indent)
 	return encoder.Encode(value)
 }
 
@@ -117,18 +122,23 @@ func (o *output) newTable(columns ...any) *table {
 
 func (t *table) row(cells ...any) {
 	for i, value := range cells {
-		painted, ok := value.(cell)
-		if !ok {
-			painted.text = escape(fmt.Sprint(value))
-		}
-		if painted.text == "" && i < len(cells)-1 {
-			painted.text = "-" // columns are easier to follow, and to cut
-		}
 		// Each cell ends with a tab: tabwriter takes the last one for none of
 		// a column otherwise.
-		fmt.Fprint(t.columns, painted.text, "\t")
+		fmt.Fprint(t.columns, inCell(value, i == len(cells)-1), "\t")
 	}
 	fmt.Fprintln(t.columns)
+}
+
+// inCell is the text of a cell.
+func inCell(value any, last bool) string {
+	painted, ok := value.(cell)
+	if !ok {
+		painted.text = escape(fmt.Sprint(value))
+	}
+	if painted.text == "" && !last {
+		return "-" // columns are easier to follow, and to cut
+	}
+	return painted.text
 }
 
 // end adds the table to the output.
