@@ -86,6 +86,14 @@ func added(heading, format string, value func(Run) float64) column {
 	}})
 }
 
+var logColumn = column{"x without log", func(runs []Run, target string) string {
+	s, ok := against(runs, target, LLMProxy, cpuRatio)
+	if !ok || target != Logging {
+		return none
+	}
+	return s.format("%.2f")
+}}
+
 var ratioColumn = proxied(column{"x reverse_proxy", func(runs []Run, target string) string {
 	s, ok := against(runs, target, ReverseProxy, cpuRatio)
 	if !ok {
@@ -102,6 +110,7 @@ func (s spread) format(verb string) string {
 var requestColumns = []column{
 	proxied(median("CPU us/request", "%.0f", func(r Run) float64 { return r.CPU })),
 	ratioColumn,
+	logColumn,
 	median("p50 us", "%.0f", func(r Run) float64 { return r.P50 }),
 	median("p99 us", "%.0f", func(r Run) float64 { return r.P99 }),
 	added("added p50 us", "%.0f", func(r Run) float64 { return r.P50 }),
@@ -204,6 +213,10 @@ func (v verdict) word() string {
 	return "miss"
 }
 
+// logRatio is how much CPU a request may take at most with the request log on,
+// against one without.
+const logRatio = 1.1
+
 // judge compares a scenario's aims with its runs; an aim for which a target was
 // not measured is left out.
 func judge(s Scenario, runs []Run) []verdict {
@@ -211,6 +224,11 @@ func judge(s Scenario, runs []Run) []verdict {
 	if ratio, ok := against(runs, LLMProxy, ReverseProxy, cpuRatio); ok && s.Aim.CPURatio > 0 {
 		aim := fmt.Sprintf("CPU <= %.2f x reverse_proxy", s.Aim.CPURatio)
 		verdicts = append(verdicts, verdict{s.Name, aim, ratio.format("%.2f"), ratio.mid <= s.Aim.CPURatio})
+	}
+	// Open streams are too few, for the time that they take, to tell what one costs.
+	if ratio, ok := against(runs, Logging, LLMProxy, cpuRatio); ok && s.Ramp == 0 {
+		aim := fmt.Sprintf("CPU with log <= %.2f x llm_proxy", logRatio)
+		verdicts = append(verdicts, verdict{s.Name, aim, ratio.format("%.2f"), ratio.mid <= logRatio})
 	}
 	if memory, ok := over(runs, LLMProxy, Run.streamKiB); ok && s.Aim.StreamKiB > 0 {
 		aim := fmt.Sprintf("<= %.0f KiB per open stream", s.Aim.StreamKiB)

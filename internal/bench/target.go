@@ -15,15 +15,16 @@ import (
 )
 
 // The targets: straight to the upstream, through Caddy's reverse_proxy, which
-// is the baseline, and through llm_proxy.
+// is the baseline, through llm_proxy, and through one that keeps a request log.
 const (
 	Direct       = "direct"
 	ReverseProxy = "reverse_proxy"
 	LLMProxy     = "llm_proxy"
+	Logging      = "llm_proxy+log"
 )
 
 // Targets lists the targets in the order in which a round visits them.
-func Targets() []string { return []string{Direct, ReverseProxy, LLMProxy} }
+func Targets() []string { return []string{Direct, ReverseProxy, LLMProxy, Logging} }
 
 // Keys of the simulated client and provider.
 const (
@@ -51,6 +52,13 @@ var handlers = map[string]string{
 		client_key bench {env.BENCH_KEY}
 	}
 `,
+	Logging: `	llm_proxy {
+		providers %[2]s
+		models %[3]s
+		client_key bench {env.BENCH_KEY}
+		log sqlite %[4]s
+	}
+`,
 }
 
 // target is a running server that can be measured.
@@ -61,6 +69,10 @@ type target struct {
 	child   *process.Child // nil for Direct, whose process is the upstream's
 	idle    int64          // resident size after the warm-up, in KiB
 }
+
+// translates tells whether the target is a gateway, which clients ask in their own
+// protocol.
+func (t *target) translates() bool { return t.name == LLMProxy || t.name == Logging }
 
 func (t *target) stop() {
 	if t.child != nil {
@@ -79,7 +91,7 @@ func (t *target) memory() (process.Memory, error) {
 // request is what the target is sent in a scenario.
 func (t *target) request(s Scenario) []byte {
 	r := payload.Request{Protocol: s.Upstream, Size: s.Size, Model: s.model(), Stream: s.Stream}
-	if t.name == LLMProxy {
+	if t.translates() {
 		r.Protocol = s.Client
 	}
 	return r.HTTP(t.address, clientKey)
@@ -88,7 +100,7 @@ func (t *target) request(s Scenario) []byte {
 // complete is what the target must answer in a scenario.
 func (t *target) complete(s Scenario) payload.Completeness {
 	protocol := s.Upstream
-	if t.name == LLMProxy {
+	if t.translates() {
 		protocol = s.Client
 	}
 	return s.Answer.Complete(protocol, s.Stream)
@@ -147,7 +159,7 @@ func (w workshop) caddyfile(t *target) string {
 		admin = t.admin
 	}
 	return fmt.Sprintf("{\n\tadmin %s\n\tauto_https off\n\tpersist_config off\n\tlog {\n\t\tlevel ERROR\n\t}\n}\n\nhttp://%s {\n", admin, t.address) +
-		fmt.Sprintf(handlers[t.name], w.upstream, w.providers(), w.models()) + "}\n"
+		fmt.Sprintf(handlers[t.name], w.upstream, w.providers(), w.models(), filepath.Join(w.dir, "requests.db")) + "}\n"
 }
 
 func (w workshop) providers() string { return filepath.Join(w.dir, "providers") }

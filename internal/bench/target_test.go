@@ -18,6 +18,7 @@ func TestTargetsAreConfiguredAlike(t *testing.T) {
 	w := workshop{upstream: "127.0.0.1:1000", dir: "/tmp/bench"}
 	golden(t, "reverse_proxy.caddyfile", []byte(w.caddyfile(&target{name: ReverseProxy, address: "127.0.0.1:2000"})))
 	golden(t, "llm_proxy.caddyfile", []byte(w.caddyfile(&target{name: LLMProxy, address: "127.0.0.1:2000", admin: "127.0.0.1:3000"})))
+	golden(t, "llm_proxy+log.caddyfile", []byte(w.caddyfile(&target{name: Logging, address: "127.0.0.1:2000"})))
 }
 
 func TestLLMProxyKnowsTheModelsOfAllScenarios(t *testing.T) {
@@ -50,6 +51,7 @@ func TestOnlyLLMProxyIsAskedInTheClientsProtocol(t *testing.T) {
 		{Direct, "POST /v1/chat/completions ", "[DONE]"},
 		{ReverseProxy, "POST /v1/chat/completions ", "[DONE]"},
 		{LLMProxy, "POST /v1/messages ", "message_stop"},
+		{Logging, "POST /v1/messages ", "message_stop"},
 	} {
 		p := plan(crossed, &target{name: tc.target, address: "127.0.0.1:1"}, time.Second)
 		if !strings.HasPrefix(string(p.Request), tc.path) || p.Want.End != tc.end || p.Want.Words != 3 {
