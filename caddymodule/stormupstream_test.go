@@ -118,6 +118,12 @@ func (s *storm) ledger() map[int]int {
 // do answers a request, or does not.
 func (s *storm) do(fault stormFault, number int, streamed bool, w http.ResponseWriter, r *http.Request) {
 	text, beginning := stormAnswer(r.URL.Path, number, streamed)
+	fault.do(text, beginning, streamed, w, r)
+}
+
+// do answers with a text that says that its request is answered, or does not. Of a
+// stream, so many bytes come before any content.
+func (f stormFault) do(text string, beginning int, streamed bool, w http.ResponseWriter, r *http.Request) {
 	kind := "application/json"
 	if streamed {
 		kind = "text/event-stream"
@@ -127,7 +133,7 @@ func (s *storm) do(fault stormFault, number int, streamed bool, w http.ResponseW
 		_, _ = io.WriteString(w, text)
 		_ = http.NewResponseController(w).Flush()
 	}
-	switch fault {
+	switch f {
 	case good:
 		say(text[:beginning])
 		say(text[beginning:])
