@@ -164,6 +164,7 @@ var badInputStatus = map[string]int{
 	"stream is 1":                                           400,
 	"responses previous_response_id of another client":      400,
 	"escaped NUL in model":                                  400,
+	"model = log line injection":                            400, // no name has control characters
 	// All readers agree, so these pass untouched.
 	"case variants model/MODEL (encoding/json struct takes MODEL)": 200,
 	"__proto__ and constructor keys":                               200,
@@ -192,6 +193,14 @@ func (b *badInput) statuses(t *testing.T) []int {
 		return b.Expected.Status
 	}
 	chosen, ok := badInputStatus[b.Name]
+	if !ok && (b.Kind == "injection" || b.Kind == "ssrf") {
+		// A name that leads to no model is a name like any other; what is inside of
+		// the conversation is the provider's to judge.
+		chosen, ok = 200, true
+		if strings.HasPrefix(b.Name, "model = ") {
+			chosen = 404
+		}
+	}
 	if !ok || !slices.Contains(b.Expected.Status, chosen) {
 		t.Fatalf("of %v, %d is chosen", b.Expected.Status, chosen)
 	}
