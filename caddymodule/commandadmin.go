@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,21 +30,42 @@ func addAddressFlag(cmd *cobra.Command) {
 // askAdmin reads an answer of the running gateway's administration endpoint.
 // otherwise is what to do where there is none.
 func askAdmin(cmd *cobra.Command, path, otherwise string, answer any) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), adminTimeout)
-	defer cancel()
 	address, _ := cmd.Flags().GetString("address")
 	if address == "" {
 		address = caddy.DefaultAdminListen
 	}
+	body, err := callAdmin(cmd.Context(), address, http.MethodGet, path, adminTimeout)
+	if err == errAdminHangs {
+		return fmt.Errorf("the administration endpoint at %s does not answer; is it Caddy's (--address)?", address)
+	}
+	if err != nil {
+		if said, refused := adminError(err); refused {
+			return gatewayError(said)
+		}
+		return fmt.Errorf("cannot connect to the administration endpoint at %s: %w; start the gateway with caddy run, or say with --address where it is%s", address, err, otherwise)
+	}
+	if err := json.Unmarshal(body, answer); err != nil {
+		return fmt.Errorf("the administration endpoint at %s answers with something else than this version expects; is it this gateway's?", address)
+	}
+	return nil
+}
+
+// errAdminHangs is returned where an endpoint does not answer in time.
+var errAdminHangs = errors.New("it does not answer in time")
+
+// callAdmin calls an administration endpoint and reads its answer. Caddy's client
+// knows how to reach it, also on a Unix socket, but takes no context: where the
+// endpoint hangs, its goroutine ends with the command.
+func callAdmin(ctx context.Context, address, method, path string, timeout time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	type result struct {
 		body []byte
 		err  error
 	}
-	// Caddy knows how to reach its endpoint, also on a Unix socket, but takes
-	// no context. If the endpoint hangs, this ends with the command.
 	done := make(chan result, 1)
 	go func() {
-		response, err := caddycmd.AdminAPIRequest(address, http.MethodGet, path, nil, nil)
+		response, err := caddycmd.AdminAPIRequest(address, method, path, nil, nil)
 		if err != nil {
 			done <- result{nil, err}
 			return
@@ -52,22 +74,12 @@ func askAdmin(cmd *cobra.Command, path, otherwise string, answer any) error {
 		body, err := io.ReadAll(io.LimitReader(response.Body, maxAdminAnswer))
 		done <- result{body, err}
 	}()
-	var got result
 	select {
-	case got = <-done:
+	case got := <-done:
+		return got.body, got.err
 	case <-ctx.Done():
-		return fmt.Errorf("the administration endpoint at %s does not answer; is it Caddy's (--address)?", address)
+		return nil, errAdminHangs
 	}
-	if got.err != nil {
-		if said, refused := adminError(got.err); refused {
-			return gatewayError(said)
-		}
-		return fmt.Errorf("cannot connect to the administration endpoint at %s: %w; start the gateway with caddy run, or say with --address where it is%s", address, got.err, otherwise)
-	}
-	if err := json.Unmarshal(got.body, answer); err != nil {
-		return fmt.Errorf("the administration endpoint at %s answers with something else than this version expects; is it this gateway's?", address)
-	}
-	return nil
 }
 
 // gatewayError is what a running gateway answers that it cannot or will not do.

@@ -1,12 +1,13 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -14,9 +15,11 @@ import (
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
+// reloadTimeout bounds a reload, which reads and judges all files.
+const reloadTimeout = time.Minute
+
 func reloadCommand() *cobra.Command {
 	var address, config, adapter string
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "reload [--address <listen> | --config <path> [--adapter <name>]] [--json]",
 		Short: "Lets a running gateway read its provider and model files again",
@@ -32,37 +35,34 @@ told at once. --json tells both as the administration API does.`,
 	cmd.Flags().StringVar(&address, "address", "", "Address of the administration API, if it is not the default")
 	cmd.Flags().StringVarP(&config, "config", "c", "", "Configuration file that tells the address")
 	cmd.Flags().StringVarP(&adapter, "adapter", "a", "", "Adapter of the configuration file")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Tell the answer as JSON")
+	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		address, err := caddycmd.DetermineAdminAPIAddress(address, nil, config, adapter)
 		if err != nil {
 			return fmt.Errorf("finding the address of the administration API: %w", err)
 		}
-		return askReload(cmd.OutOrStdout(), address, asJSON)
+		out := newOutput(cmd)
+		err = askReload(cmd.Context(), out, address)
+		return errors.Join(out.flush(cmd), err)
 	}
 	return cmd
 }
 
-func askReload(out io.Writer, address string, asJSON bool) error {
-	response, err := caddycmd.AdminAPIRequest(address, http.MethodPost, "/llm_proxy/reload", nil, nil)
+func askReload(ctx context.Context, out *output, address string) error {
+	body, err := callAdmin(ctx, address, http.MethodPost, "/llm_proxy/reload", reloadTimeout)
 	if err != nil {
-		return explainRefusal(out, err, asJSON)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 16<<20))
-	if err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
+		return explainRefusal(out, err)
 	}
 	var answer reloadAnswer
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
-	if asJSON {
-		_, err := out.Write(body)
+	if out.json {
+		_, err := (&escapingJSON{&out.Buffer}).Write(body)
 		return err
 	}
 	if len(answer.Handlers) == 0 {
-		fmt.Fprintln(out, "no llm_proxy is running there")
+		out.printf("no llm_proxy is running there")
 	}
 	for i := range answer.Handlers {
 		printReload(out, &answer.Handlers[i])
@@ -72,23 +72,25 @@ func askReload(out io.Writer, address string, asJSON bool) error {
 
 // explainRefusal finds the answer of the administration in the text of an error,
 // where Caddy's client puts it when the status is not a good one.
-func explainRefusal(out io.Writer, err error, asJSON bool) error {
+func explainRefusal(out *output, err error) error {
 	_, body, found := strings.Cut(err.Error(), fmt.Sprintf("HTTP %d: ", new(reloadRefusal).status()))
 	var refusal reloadRefusal
 	if !found || json.Unmarshal([]byte(body), &refusal) != nil || len(refusal.Problems) == 0 {
 		return err
 	}
-	if asJSON {
-		fmt.Fprint(out, body)
+	if out.json {
+		_, _ = (&escapingJSON{&out.Buffer}).Write([]byte(body)) // to memory
 		return errors.New(refusal.Error)
 	}
 	return fmt.Errorf("nothing is reloaded: %w", &routing.LoadError{Problems: refusal.Problems})
 }
 
-func printReload(out io.Writer, h *handlerReload) {
-	fmt.Fprintf(out, "%s\n  providers  %s\n  models     %s\n", h.Directory, describeDifference(&h.Providers), describeDifference(&h.Models))
+func printReload(out *output, h *handlerReload) {
+	out.printf("%s", h.Directory)
+	out.printf("  providers  %s", describeDifference(&h.Providers))
+	out.printf("  models     %s", describeDifference(&h.Models))
 	for _, warning := range h.Warnings {
-		fmt.Fprintf(out, "  warning    %s\n", warning)
+		out.printf("  warning    %s", warning)
 	}
 }
 

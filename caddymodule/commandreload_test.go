@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -63,6 +64,28 @@ func TestTheReloadCommandTellsByItsExitCodeAndItsWords(t *testing.T) {
 	stdout, stderr, exit := runCommand(t, nil, "llm-proxy", "reload", "--address", address)
 	if exit != 0 || stdout != "no llm_proxy is running there\n" || stderr != "" {
 		t.Errorf("without a gateway: exit %d\nstdout: %s\nstderr: %s", exit, stdout, stderr)
+	}
+}
+
+func TestWhatAReloadSaysIsNotObeyedAndMustBeWritten(t *testing.T) {
+	const said = `{"handlers":[{"handler":0,"directory":"/d\u001b[2J","providers":{"added":["p\u009b2J"],"removed":[],"changed":[]},"models":{"added":["m\u202egnp"],"removed":[],"changed":[]},"warnings":[{"file":"f\r\nforged","message":"\u001b]0;x"}]}]}`
+	up := serve(t, answers(200, strings.NewReplacer(`\u009b`, "\u009b", `\u202e`, "\u202e").Replace(said)))
+	address := "--address=" + strings.TrimPrefix(up.url, "http://")
+	for _, arguments := range [][]string{{"reload", address}, {"reload", address, "--json"}} {
+		got := run(t, "", arguments...).want(t, 0)
+		if strings.ContainsFunc(strings.ReplaceAll(got.stdout, "\n", ""), dangerous) || !strings.Contains(got.stdout, `\u202egnp`) {
+			t.Errorf("%q prints %q", arguments, got.stdout)
+		}
+	}
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	cmd := command(t, "llm-proxy", "reload", address)
+	cmd.Stdout = full
+	if err := cmd.Run(); err == nil {
+		t.Error("reload exits with 0 when its output cannot be written")
 	}
 }
 
