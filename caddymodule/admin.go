@@ -196,6 +196,8 @@ func readReset(r *http.Request, query url.Values) (resetRequest, error) {
 	body.DisallowUnknownFields()
 	if err := body.Decode(&said); err != nil && err != io.EOF {
 		return said, fmt.Errorf("reading the body: %w", err)
+	} else if err == nil && body.Decode(new(json.RawMessage)) != io.EOF {
+		return said, errors.New("reading the body: something stands behind the object")
 	}
 	for _, field := range []struct {
 		name string

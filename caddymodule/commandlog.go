@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -42,6 +43,9 @@ A time is RFC 3339, or how long ago: 90m, 24h, 7d.`,
 	return cmd
 }
 
+// requestID is what an id consists of.
+var requestID = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+
 func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain <request-id>",
@@ -54,8 +58,12 @@ running gateway (log sqlite <file> in its block).`,
 	addAddressFlag(cmd)
 	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, arguments []string) error {
+		// Dots and slashes would make another path of it.
+		if !requestID.MatchString(arguments[0]) {
+			return fmt.Errorf("%q is no request's id; it is the X-Request-Id of an answer", arguments[0])
+		}
 		var answer requestAnswer
-		if err := askAdmin(cmd, "/llm_proxy/requests/"+url.PathEscape(arguments[0]), "", &answer); err != nil {
+		if err := askAdmin(cmd, "/llm_proxy/requests/"+arguments[0], "", &answer); err != nil {
 			return err
 		}
 		return show(cmd, answer, func(out *output) { printStory(out, &answer) })
