@@ -27,7 +27,7 @@ type Log struct {
 	Retain caddy.Duration `json:"retain,omitempty"`
 
 	// How large the database may become; beyond that the oldest requests go.
-	// Default: 1 GiB.
+	// Default: 1 GiB. At least 1 MiB.
 	MaxSize Size `json:"max_size,omitempty"`
 }
 
@@ -36,6 +36,7 @@ const (
 	standardRetain  = 30 * 24 * time.Hour
 	standardMaxSize = 1 << 30
 	shortestRetain  = time.Minute
+	smallestMaxSize = 1 << 20 // an empty database has a tenth of it; all rows would be too many
 )
 
 // setDefaults fills in what is not set.
@@ -45,6 +46,12 @@ func (l *Log) setDefaults() error {
 	}
 	if l.Retain == 0 {
 		l.Retain = caddy.Duration(standardRetain)
+	}
+	switch {
+	case l.Retain > 0 && time.Duration(l.Retain) < shortestRetain:
+		return fmt.Errorf("log: retain: must be at least %v", shortestRetain)
+	case l.MaxSize != 0 && l.MaxSize < smallestMaxSize:
+		return fmt.Errorf("log: max_size: must be at least %v", Size(smallestMaxSize))
 	}
 	if l.MaxSize == 0 {
 		l.MaxSize = standardMaxSize

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/json"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // keepingLog is a gateway that keeps a request log.
@@ -260,5 +263,28 @@ func TestALogIsWrittenAsTheManualSays(t *testing.T) {
 		if tc.problem == "" && err != nil || tc.problem != "" && (err == nil || !strings.Contains(err.Error(), tc.problem)) {
 			t.Errorf("%q: %v, want %q", tc.directive, err, tc.problem)
 		}
+	}
+}
+
+func TestALogThatCouldKeepNothingIsRefused(t *testing.T) {
+	g, file := keepingLog(t, answers(200, chatAnswer), answers(200, chatAnswer))
+	g.config = strings.Replace(g.config, "max_size 64MiB", "max_size 64KiB", 1)
+	g.wantReload(t, "log: max_size: must be at least 1.0 MiB")
+	for members, want := range map[string]string{
+		`"retain": 1000000000`: "log: retain: must be at least 1m0s",
+		`"max_size": "1KiB"`:   "log: max_size: must be at least 1.0 MiB",
+	} {
+		config, err := adapt(g.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config = bytes.Replace(config, []byte(`"max_size":65536,"retain":604800000000000`), []byte(members), 1)
+		if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", members, err, want)
+		}
+	}
+	g.post(chatPath, chatRequest).want(t, 200)
+	if len(rows(t, "")) != 1 {
+		t.Errorf("%s is no longer kept", file)
 	}
 }
