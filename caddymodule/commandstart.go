@@ -125,6 +125,15 @@ func (f *startFlags) adopt(cmd *cobra.Command) error {
 	case f.workers < 1:
 		return usageError{fmt.Sprintf("--workers takes a number above 0, not %d", f.workers)}
 	}
+	// A Caddyfile's default is for a variable that is not set. One that is set to
+	// nothing, as compose files do it, would be a hole: a site without an address.
+	for _, name := range []string{hostVariable, portVariable, logLevelVariable, "LLM_CONFIG"} {
+		if os.Getenv(name) == "" {
+			if err := os.Unsetenv(name); err != nil {
+				return fmt.Errorf("unsetting %s: %w", name, err)
+			}
+		}
+	}
 	for _, v := range []struct{ flag, name, value string }{
 		{"host", hostVariable, f.host},
 		{"port", portVariable, strconv.Itoa(f.port)},

@@ -249,3 +249,9 @@ func TestEnvCheckTellsWhatNothingReadsAnyMore(t *testing.T) {
 		}
 	}
 }
+
+func TestVariablesThatAreSetToNothingHaveTheirDefaults(t *testing.T) {
+	dir := shippedFiles(t, t.TempDir())
+	s := startIn(t, dir, []string{"CLIENT_API_KEY=" + canaries[0], "LLM_HOST=", "LLM_PORT=", "LLM_LOG_LEVEL=", "LLM_CONFIG="})
+	s.do(request{path: chatPath, body: asking(chatRequest, "demo"), key: canaries[0]}).want(t, 200)
+}
