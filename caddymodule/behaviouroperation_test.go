@@ -13,14 +13,16 @@ import (
 	"time"
 )
 
-// behaviours are the black-box cases about health, the request log and the command
-// line of the service that this project replaces, by their numbers. What some of
-// them want is fixed rather than kept; that stands beside them.
-var behaviours = []struct {
+// behaviour is a black-box case of the service that this project replaces, by its
+// number. What some of them want is fixed rather than kept; that stands beside them.
+type behaviour struct {
 	row     int
 	name    string
 	promise func(*testing.T)
-}{
+}
+
+// operations are the cases about health, start-up and the request log.
+var operations = []behaviour{
 	{19, "health is healthy and has a timestamp", func(t *testing.T) {
 		g, _ := plainGateway(t, setup{})
 		got := g.do(request{method: "GET", path: "/health", key: "-"}).want(t, 200)
@@ -65,6 +67,7 @@ var behaviours = []struct {
 		if exit == 0 || !strings.Contains(stderr, "CLIENT_API_KEY") {
 			t.Errorf("caddy run exits with %d: %s", exit, stderr)
 		}
+		refusedStart(t, shippedFiles(t, t.TempDir()), []string{"REQUIRE_CLIENT_API_KEY=true"}).want(t, 2, "CLIENT_API_KEY")
 	}},
 	{29, "all files that are shipped are valid", func(t *testing.T) {
 		got := run(t, "", "config", "validate", "--providers", "../config/providers", "--models", "../config/models").want(t, 0)
@@ -85,6 +88,17 @@ var behaviours = []struct {
 		}
 		g.do(request{method: "GET", path: "/health"}).want(t, 200)
 		run(t, "", "health", "--endpoint", g.url, "--detailed").want(t, 1, "unhealthy")
+		// That is fatal only where somebody wants it so.
+		dir := t.TempDir()
+		files := &gateway{t: t, dir: filepath.Join(dir, "config")}
+		files.write("providers", "p", provider("p", "http://127.0.0.1:1", ""))
+		files.write("models", "m", model("m", "", "p/x"))
+		variables := []string{"CLIENT_API_KEY=" + canaries[0]}
+		started := startIn(t, dir, variables)
+		if said := started.end(t); !strings.Contains(said, "P_API_KEY") && !strings.Contains(said, "no provider") {
+			t.Errorf("start says %s", said)
+		}
+		refusedStart(t, dir, append(variables, "FAIL_ON_STARTUP_VALIDATION=true")).want(t, 1, "key")
 	}},
 
 	{112, "a request that was answered is a row (kept, with provider, key id and attempts)", func(t *testing.T) {
@@ -132,72 +146,6 @@ var behaviours = []struct {
 			t.Errorf("the sums are %+v, want 2 requests with 25 and 45 tokens", sum)
 		}
 	}},
-
-	{118, "version tells the number", func(t *testing.T) {
-		if got := run(t, "", "version").want(t, 0); !strings.Contains(got.stdout, "version "+version) {
-			t.Errorf("version prints %s", got.stdout)
-		}
-	}},
-	{119, "version --verbose tells those of what it is made of", func(t *testing.T) {
-		if got := run(t, "", "version", "--verbose").want(t, 0); !strings.Contains(got.stdout, "Caddy ") || !strings.Contains(got.stdout, " go1.") {
-			t.Errorf("version --verbose prints %s", got.stdout)
-		}
-	}},
-	{121, "without arguments there is help", func(t *testing.T) {
-		if got := run(t, "").want(t, 0); !strings.Contains(got.stdout, "Usage:") || !strings.Contains(got.stdout, "validate") && !strings.Contains(got.stdout, "config") {
-			t.Errorf("help is %s", got.stdout)
-		}
-	}},
-	{124, "config list is a table, or an array of models", func(t *testing.T) {
-		goodFiles(t)
-		for _, arguments := range [][]string{{"config", "list"}, {"config", "list", "--format", "table"}} {
-			if got := run(t, "", arguments...).want(t, 0); !strings.HasPrefix(got.stdout, "MODEL") || strings.Count(got.stdout, "\n") != 3 {
-				t.Errorf("%q prints %s", arguments, got.stdout)
-			}
-		}
-		var models []struct{ Model string }
-		got := run(t, "", "config", "list", "--format", "json").want(t, 0)
-		if err := json.Unmarshal([]byte(got.stdout), &models); err != nil || len(models) != 2 {
-			t.Errorf("config list --format json prints %s (%v)", got.stdout, err)
-		}
-	}},
-	{125, "config validate exits with 0 or 1", func(t *testing.T) {
-		g := goodFiles(t)
-		run(t, "", "config", "validate").want(t, 0)
-		g.write("config/models", "bad", "{")
-		run(t, "", "config", "validate").want(t, 1)
-	}},
-	{127, "health of nobody cannot connect", func(t *testing.T) {
-		run(t, "", "health", "--endpoint", "http://127.0.0.1:1").want(t, 1, "cannot connect")
-	}},
-	{128, "health of a gateway elsewhere is healthy", func(t *testing.T) {
-		g, _ := plainGateway(t, setup{address: "http://127.0.0.1:9086"})
-		if got := run(t, "", "health", "--endpoint", g.url).want(t, 0); got.stdout != "healthy\n" {
-			t.Errorf("health prints %s", got.stdout)
-		}
-	}},
-	{130, "env check exits with 0 or 1", func(t *testing.T) {
-		goodFiles(t)
-		run(t, "", "env", "check").want(t, 1)
-		t.Setenv(clientKeyVariable, canaries[0])
-		run(t, "", "env", "check").want(t, 0).wantNoCanary(t)
-	}},
-	{131, "keys list exits with 0", func(t *testing.T) {
-		goodFiles(t)
-		t.Setenv("P_API_KEY", canaries[0])
-		run(t, "", "keys", "list", "--offline").want(t, 0).wantNoCanary(t)
-		threeKeys(t, answers(200, chatAnswer), "")
-		run(t, "", "keys", "list", "--address", adminAddress).want(t, 0)
-	}},
-	{149, "no end of a key is shown, however short it is (fixed)", func(t *testing.T) {
-		goodFiles(t)
-		for variable, key := range map[string]string{"P_API_KEY": "sk-1234567890", "P_API_KEY_1": "1234", "P_API_KEY_2": ""} {
-			t.Setenv(variable, key)
-		}
-		if got := run(t, "", "keys", "list", "--offline").want(t, 0); strings.Contains(got.stdout, "234") || strings.Contains(got.stdout, "7890") || strings.Count(got.stdout, "\n") != 3 {
-			t.Errorf("keys list prints %s", got.stdout)
-		}
-	}},
 }
 
 // oneKeyless has a provider with a key, unless its variable is without one, and one
@@ -224,13 +172,13 @@ func wantDetail(t *testing.T, component, count string, want float64) {
 }
 
 func TestOperationIsWhatItWasAndBetter(t *testing.T) {
-	for _, b := range behaviours {
+	for _, b := range slices.Concat(operations, commands) {
 		t.Run(strconv.Itoa(b.row)+" "+b.name, b.promise)
 	}
 }
 
 // awaited are the cases about commands that do not exist yet.
-var awaited = []int{26, 122, 133, 134, 136, 137, 139, 140, 142, 143, 145, 146, 148, 151, 152, 154, 155, 157, 158}
+var awaited = []int{26, 133, 134, 136, 137, 139, 140, 142, 143, 145, 146, 148}
 
 // rowNumber begins a line of the tables of cases.
 var rowNumber = regexp.MustCompile(`^\| ([0-9]+) \|`)
@@ -255,7 +203,7 @@ func TestNoCaseOfOperationIsForgotten(t *testing.T) {
 	if len(rows) != 41 {
 		t.Fatalf("the list has %d cases: %v", len(rows), rows)
 	}
-	for _, b := range behaviours {
+	for _, b := range slices.Concat(operations, commands) {
 		rows = slices.DeleteFunc(rows, func(n int) bool { return n == b.row })
 	}
 	rows = slices.DeleteFunc(rows, func(n int) bool { return slices.Contains(awaited, n) })
