@@ -8,7 +8,13 @@ import (
 // BenchmarkWrite tells how many requests per second are stored, each with two
 // attempts and one skipped candidate: rows/s counts all four rows.
 func BenchmarkWrite(b *testing.B) {
-	l := open(b, Options{Queue: 1 << 16, QueueBytes: 1 << 30})
+	b.Run("sqlite", func(b *testing.B) { benchmarkWrite(b, Options{}) })
+	b.Run("postgres", func(b *testing.B) { benchmarkWrite(b, onServer(b)) })
+}
+
+func benchmarkWrite(b *testing.B, o Options) {
+	o.Queue, o.QueueBytes = 1<<16, 1<<30
+	l := open(b, o)
 	records := make([]*Record, b.N)
 	for n := range records {
 		records[n] = full()

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/internal/postgrestest"
 )
 
 // victimPath is set in the process that is to be killed: where its log is.
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) {
 		victim(path)
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(postgrestest.Run(m))
 }
 
 // victim adds records without end and tells after each flush up to which number

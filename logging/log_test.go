@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/internal/postgrestest"
 )
 
 // t0 is when tests begin.
@@ -40,7 +42,7 @@ func roomy(string) (free, total uint64, err error) { return 1 << 40, 1 << 40, ni
 // open opens a log for a test, in a directory of its own unless o has a path.
 func open(t testing.TB, o Options) *Log {
 	t.Helper()
-	if o.Path == "" {
+	if o.Path == "" && o.DSN == "" {
 		o.Path = filepath.Join(t.TempDir(), "llm.db")
 	}
 	if o.FreeSpace == nil {
@@ -52,6 +54,18 @@ func open(t testing.TB, o Options) *Log {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	return l
+}
+
+// onEveryEngine runs a test with the options for a database of each kind.
+func onEveryEngine(t *testing.T, test func(t *testing.T, o Options)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, Options{}) })
+	t.Run("postgres", func(t *testing.T) { test(t, onServer(t)) })
+}
+
+// onServer are the options for a database on the server that all tests share.
+func onServer(t testing.TB) Options {
+	t.Helper()
+	return Options{DSN: postgrestest.DSN(t), Spill: filepath.Join(t.TempDir(), "spill.db")}
 }
 
 // deadline bounds what a test waits for.
@@ -135,48 +149,53 @@ func full() *Record {
 			{Provider: "acme", Model: "gpt-9", KeyID: "ACME_1", Start: t0.Add(time.Second), Duration: time.Second, Status: 200},
 		},
 		Skipped: []Skip{{Provider: "third", Model: "x", Why: "breaker", Reason: "its last attempts failed"}},
+		Queue:   time.Millisecond,
 	}
 }
 
 func TestRequestComesBackWithAttemptsAndSkips(t *testing.T) {
-	l := open(t, Options{})
-	want := full()
-	if !l.Add(full()) {
-		t.Fatal("Add dropped a record")
-	}
-	flush(t, l)
-	got, err := l.Request(deadline(t), "req-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("Request = %+v\nwant      %+v", got, want)
-	}
-	if _, err := l.Request(deadline(t), "req-2"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("Request of another id: %v, want %v", err, ErrNotFound)
-	}
-}
-
-func TestUnknownCostStaysUnknown(t *testing.T) {
-	l := open(t, Options{})
-	for i, r := range []*Record{
-		{Cost: 1, CostKnown: false},
-		{Cost: nan(), CostKnown: true},
-		{Cost: 0, CostKnown: true},
-	} {
-		r.ID = fmt.Sprint(i)
-		l.Add(r)
-	}
-	flush(t, l)
-	for i, want := range []bool{false, false, true} {
-		r, err := l.Request(deadline(t), fmt.Sprint(i))
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		want := full()
+		if !l.Add(full()) {
+			t.Fatal("Add dropped a record")
+		}
+		flush(t, l)
+		got, err := l.Request(deadline(t), "req-1")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.CostKnown != want || r.Cost != 0 {
-			t.Errorf("record %d: cost %v known %v, want 0, %v", i, r.Cost, r.CostKnown, want)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("Request = %+v\nwant      %+v", got, want)
 		}
-	}
+		if _, err := l.Request(deadline(t), "req-2"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("Request of another id: %v, want %v", err, ErrNotFound)
+		}
+	})
+}
+
+func TestUnknownCostStaysUnknown(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		for i, r := range []*Record{
+			{Cost: 1, CostKnown: false},
+			{Cost: nan(), CostKnown: true},
+			{Cost: 0, CostKnown: true},
+		} {
+			r.ID = fmt.Sprint(i)
+			l.Add(r)
+		}
+		flush(t, l)
+		for i, want := range []bool{false, false, true} {
+			r, err := l.Request(deadline(t), fmt.Sprint(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.CostKnown != want || r.Cost != 0 {
+				t.Errorf("record %d: cost %v known %v, want 0, %v", i, r.Cost, r.CostKnown, want)
+			}
+		}
+	})
 }
 
 func nan() float64 {
@@ -185,29 +204,31 @@ func nan() float64 {
 }
 
 func TestSameIDIsWrittenOnce(t *testing.T) {
-	l := open(t, Options{})
-	l.Add(full())
-	flush(t, l)
-	again := full()
-	again.Provider = "changed"
-	l.Add(again)
-	l.Add(full())
-	l.Add(&Record{}) // gets an id of its own
-	l.Add(&Record{})
-	flush(t, l)
-	wantRows(t, l, 3)
-	s := l.Stats()
-	if s.Written != 3 || s.Duplicates != 2 {
-		t.Errorf("written %d, duplicates %d, want 3, 2", s.Written, s.Duplicates)
-	}
-	wantBalance(t, s)
-	got, err := l.Request(deadline(t), "req-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.Provider != "acme" || len(got.Attempts) != 2 {
-		t.Errorf("provider %q with %d attempts, want that of the first: acme with 2", got.Provider, len(got.Attempts))
-	}
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		l.Add(full())
+		flush(t, l)
+		again := full()
+		again.Provider = "changed"
+		l.Add(again)
+		l.Add(full())
+		l.Add(&Record{}) // gets an id of its own
+		l.Add(&Record{})
+		flush(t, l)
+		wantRows(t, l, 3)
+		s := l.Stats()
+		if s.Written != 3 || s.Duplicates != 2 {
+			t.Errorf("written %d, duplicates %d, want 3, 2", s.Written, s.Duplicates)
+		}
+		wantBalance(t, s)
+		got, err := l.Request(deadline(t), "req-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Provider != "acme" || len(got.Attempts) != 2 {
+			t.Errorf("provider %q with %d attempts, want that of the first: acme with 2", got.Provider, len(got.Attempts))
+		}
+	})
 }
 
 func TestOnlyTheOwnerCanReadTheFiles(t *testing.T) {
@@ -229,7 +250,7 @@ func TestOnlyTheOwnerCanReadTheFiles(t *testing.T) {
 		}
 		names = append(names, file.Name())
 	}
-	if got, want := strings.Join(names, " "), "llm.db llm.db-open llm.db-shm llm.db-wal"; got != want {
+	if got, want := strings.Join(names, " "), "llm.db llm.db-ballast llm.db-open llm.db-shm llm.db-wal"; got != want {
 		t.Errorf("files %s, want %s", got, want)
 	}
 }

@@ -168,38 +168,79 @@ func (l *Log) Requests(ctx context.Context, f Filter) ([]Row, error) {
 
 // Request returns everything about one request, or ErrNotFound.
 func (l *Log) Request(ctx context.Context, id string) (*Record, error) {
-	var (
-		row      requestRow
-		attempts []attemptRow
-		skips    []skipRow
-	)
-	err := l.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
-		// One transaction, lest retention comes in between.
-		tx, err := db.BeginTxx(ctx, nil)
+	var records []*Record
+	err := l.query(ctx, func(ctx context.Context, db *sqlx.DB) (err error) {
+		_, records, err = whole(ctx, db, "id = ?", id)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading the request log: %w", err)
+	case len(records) == 0:
+		return nil, ErrNotFound
+	}
+	return records[0], nil
+}
+
+// snapshot is a transaction in which all queries see the same, lest retention
+// comes in between.
+var snapshot = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+
+// whole reads requests with all that belongs to them, as they were written. The
+// condition, and what follows it, is of our own writing.
+func whole(ctx context.Context, db *sqlx.DB, condition string, values ...any) (seqs []int64, records []*Record, err error) {
+	tx, err := db.BeginTxx(ctx, snapshot)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	var rows []requestRow
+	if err := tx.SelectContext(ctx, &rows, tx.Rebind("SELECT seq, "+requestColumns+" FROM requests WHERE "+condition), values...); err != nil {
+		return nil, nil, err
+	}
+	if len(rows) == 0 {
+		return nil, nil, nil
+	}
+	bySeq := make(map[int64]*Record, len(rows))
+	for i := range rows {
+		record := rows[i].row().Record
+		seqs, records = append(seqs, rows[i].Seq), append(records, &record)
+		bySeq[rows[i].Seq] = &record
+	}
+	return seqs, records, parts(ctx, tx, seqs, bySeq)
+}
+
+// parts reads what belongs to requests.
+func parts(ctx context.Context, tx *sqlx.Tx, seqs []int64, of map[int64]*Record) error {
+	var attempts []attemptRow
+	var skips []skipRow
+	var bodies []bodiesRow
+	for _, part := range []struct {
+		into  any
+		query string
+	}{
+		{&attempts, "SELECT " + attemptColumns + " FROM attempts WHERE request IN (?) ORDER BY request, number"},
+		{&skips, "SELECT " + skipColumns + " FROM skips WHERE request IN (?) ORDER BY request, number"},
+		{&bodies, "SELECT " + bodiesColumns + " FROM bodies WHERE request IN (?)"},
+	} {
+		query, values, err := sqlx.In(part.query, seqs)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = tx.Rollback() }()
-		if err := tx.GetContext(ctx, &row, tx.Rebind("SELECT seq, "+requestColumns+" FROM requests WHERE id = ?"), id); err != nil {
+		if err := tx.SelectContext(ctx, part.into, tx.Rebind(query), values...); err != nil {
 			return err
 		}
-		if err := tx.SelectContext(ctx, &attempts, tx.Rebind("SELECT provider, model, key_id, start_us, duration_us, status, class, reason, cooled_us FROM attempts WHERE request = ? ORDER BY number"), row.Seq); err != nil {
-			return err
-		}
-		return tx.SelectContext(ctx, &skips, tx.Rebind("SELECT provider, model, why, reason FROM skips WHERE request = ? ORDER BY number"), row.Seq)
-	})
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil, ErrNotFound
-	case err != nil:
-		return nil, fmt.Errorf("reading the request log: %w", err)
 	}
-	record := row.row().Record
 	for i := range attempts {
-		record.Attempts = append(record.Attempts, attempts[i].attempt())
+		r := of[attempts[i].Request]
+		r.Attempts = append(r.Attempts, attempts[i].attempt())
 	}
-	for _, s := range skips {
-		record.Skipped = append(record.Skipped, Skip(s))
+	for i := range skips {
+		r := of[skips[i].Request]
+		r.Skipped = append(r.Skipped, skips[i].skip())
 	}
-	return &record, nil
+	for i := range bodies {
+		of[bodies[i].Request].Bodies = bodies[i].bodies()
+	}
+	return nil
 }

@@ -65,54 +65,56 @@ func expected(added []Record, f Filter) []string {
 }
 
 func TestPagesHoldEveryRequestOnce(t *testing.T) {
-	l := open(t, Options{})
-	added := mixed(t, l, 300)
-	for _, f := range []Filter{
-		{},
-		{Client: "c1"},
-		{Asked: "a2"},
-		{Model: "m0", Provider: "p1"},
-		{Provider: "p2", Trouble: true},
-		{Class: "overloaded"},
-		{Outcome: OutcomePartial},
-		{Status: 503},
-		{Trouble: true},
-		{Since: t0.Add(10 * time.Hour), Until: t0.Add(40 * time.Hour)},
-		{Since: t0.Add(10 * time.Hour), Client: "c2"},
-		{Client: "nobody"},
-		{Client: "' OR 1=1 --"},
-	} {
-		want := expected(added, f)
-		for _, order := range []Order{NewestFirst, OldestFirst, WrittenFirst} {
-			var got []string
-			f.Order, f.After, f.Limit = order, nil, 7
-			for {
-				rows, err := l.Requests(deadline(t), f)
-				if err != nil {
-					t.Fatalf("%+v: %v", f, err)
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		added := mixed(t, l, 300)
+		for _, f := range []Filter{
+			{},
+			{Client: "c1"},
+			{Asked: "a2"},
+			{Model: "m0", Provider: "p1"},
+			{Provider: "p2", Trouble: true},
+			{Class: "overloaded"},
+			{Outcome: OutcomePartial},
+			{Status: 503},
+			{Trouble: true},
+			{Since: t0.Add(10 * time.Hour), Until: t0.Add(40 * time.Hour)},
+			{Since: t0.Add(10 * time.Hour), Client: "c2"},
+			{Client: "nobody"},
+			{Client: "' OR 1=1 --"},
+		} {
+			want := expected(added, f)
+			for _, order := range []Order{NewestFirst, OldestFirst, WrittenFirst} {
+				var got []string
+				f.Order, f.After, f.Limit = order, nil, 7
+				for {
+					rows, err := l.Requests(deadline(t), f)
+					if err != nil {
+						t.Fatalf("%+v: %v", f, err)
+					}
+					if len(rows) > 7 {
+						t.Fatalf("%+v: a page of %d, want 7 at most", f, len(rows))
+					}
+					for i := range rows {
+						got = append(got, rows[i].ID)
+					}
+					if len(rows) < 7 {
+						break
+					}
+					f.After = &rows[len(rows)-1]
 				}
-				if len(rows) > 7 {
-					t.Fatalf("%+v: a page of %d, want 7 at most", f, len(rows))
+				switch order {
+				case OldestFirst:
+					slices.Reverse(got)
+				case WrittenFirst:
+					got = inOrder(added, got, want)
 				}
-				for i := range rows {
-					got = append(got, rows[i].ID)
+				if !slices.Equal(got, want) {
+					t.Errorf("%+v:\ngot  %v\nwant %v", f, got, want)
 				}
-				if len(rows) < 7 {
-					break
-				}
-				f.After = &rows[len(rows)-1]
-			}
-			switch order {
-			case OldestFirst:
-				slices.Reverse(got)
-			case WrittenFirst:
-				got = inOrder(added, got, want)
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("%+v:\ngot  %v\nwant %v", f, got, want)
 			}
 		}
-	}
+	})
 }
 
 // inOrder returns want if got holds the same IDs in the order in which they were
@@ -131,135 +133,145 @@ func inOrder(added []Record, got, want []string) []string {
 }
 
 func TestRowsTellWhatTheRecordTold(t *testing.T) {
-	l := open(t, Options{})
-	l.Add(full())
-	flush(t, l)
-	rows, err := l.Requests(deadline(t), Filter{})
-	if err != nil || len(rows) != 1 {
-		t.Fatalf("Requests = %v, %v, want one", rows, err)
-	}
-	want := full()
-	got := rows[0]
-	if got.AttemptCount != 2 || got.Cost != want.Cost || got.Tokens != want.Tokens || got.Warnings != want.Warnings || !got.Start.Equal(want.Start) || got.First != want.First {
-		t.Errorf("row %+v, want what %+v tells", got, want)
-	}
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		l.Add(full())
+		flush(t, l)
+		rows, err := l.Requests(deadline(t), Filter{})
+		if err != nil || len(rows) != 1 {
+			t.Fatalf("Requests = %v, %v, want one", rows, err)
+		}
+		want := full()
+		got := rows[0]
+		if got.AttemptCount != 2 || got.Cost != want.Cost || got.Tokens != want.Tokens || got.Warnings != want.Warnings || !got.Start.Equal(want.Start) || got.First != want.First {
+			t.Errorf("row %+v, want what %+v tells", got, want)
+		}
+	})
 }
 
 func TestPagesAreBounded(t *testing.T) {
-	l := open(t, Options{})
-	addAll(l, 0, 1500)
-	flush(t, l)
-	for _, tc := range []struct{ limit, want int }{
-		{0, 100}, {-5, 100}, {1, 1}, {1000, 1000}, {1 << 40, 1000},
-	} {
-		rows, err := l.Requests(deadline(t), Filter{Limit: tc.limit})
-		if err != nil || len(rows) != tc.want {
-			t.Errorf("Limit %d: %d rows (%v), want %d", tc.limit, len(rows), err, tc.want)
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		addAll(l, 0, 1500)
+		flush(t, l)
+		for _, tc := range []struct{ limit, want int }{
+			{0, 100}, {-5, 100}, {1, 1}, {1000, 1000}, {1 << 40, 1000},
+		} {
+			rows, err := l.Requests(deadline(t), Filter{Limit: tc.limit})
+			if err != nil || len(rows) != tc.want {
+				t.Errorf("Limit %d: %d rows (%v), want %d", tc.limit, len(rows), err, tc.want)
+			}
 		}
-	}
+	})
 }
 
 func TestColumnsOfStrangersAreRefused(t *testing.T) {
-	l := open(t, Options{})
-	if _, err := l.Requests(deadline(t), Filter{Order: "id; DROP TABLE requests"}); err == nil {
-		t.Error("Requests took an order of a stranger's")
-	}
-	if _, err := l.Usage(deadline(t), "id; DROP TABLE requests", time.Time{}, time.Time{}); err == nil {
-		t.Error("Usage took a column of a stranger's")
-	}
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		if _, err := l.Requests(deadline(t), Filter{Order: "id; DROP TABLE requests"}); err == nil {
+			t.Error("Requests took an order of a stranger's")
+		}
+		if _, err := l.Usage(deadline(t), "id; DROP TABLE requests", time.Time{}, time.Time{}); err == nil {
+			t.Error("Usage took a column of a stranger's")
+		}
+	})
 }
 
 func TestUsageAddsUpToTotals(t *testing.T) {
-	l := open(t, Options{})
-	added := mixed(t, l, 300)
-	since, until := t0.Add(5*time.Hour), t0.Add(80*time.Hour)
-	var want Sums
-	for _, r := range added {
-		if r.Start.Before(since) || !r.Start.Before(until) {
-			continue
-		}
-		want.Requests++
-		switch r.Outcome {
-		case OutcomeOK:
-			want.OK++
-		case OutcomeClientClosed:
-			want.ClientClosed++
-		default:
-			want.Failed++
-		}
-		want.Streamed += int64(flag(r.Streamed))
-		want.Attempts += int64(len(r.Attempts))
-		want.Input += r.Tokens.Input
-		want.CacheRead += r.Tokens.CacheRead
-		want.CacheWrite += r.Tokens.CacheWrite
-		want.Output += r.Tokens.Output
-		want.Reasoning += r.Tokens.Reasoning
-		if r.CostKnown {
-			want.Cost += r.Cost
-		} else {
-			want.CostUnknown++
-		}
-		want.BytesIn += r.BytesIn
-		want.BytesOut += r.BytesOut
-	}
-	want.AverageMicros = time.Second.Microseconds()
-	totals, err := l.Totals(deadline(t), since, until)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if totals.Sums != want || totals.Oldest.Before(since) || !totals.Newest.Before(until) {
-		t.Errorf("Totals = %+v\nwant     %+v", totals, want)
-	}
-	for by := range groups {
-		rows, err := l.Usage(deadline(t), by, since, until)
-		if err != nil {
-			t.Fatalf("by %s: %v", by, err)
-		}
-		var sum Sums
-		seen := map[string]bool{}
-		for _, row := range rows {
-			if seen[row.Name] {
-				t.Errorf("by %s: %s is told twice", by, row.Name)
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		added := mixed(t, l, 300)
+		since, until := t0.Add(5*time.Hour), t0.Add(80*time.Hour)
+		var want Sums
+		for _, r := range added {
+			if r.Start.Before(since) || !r.Start.Before(until) {
+				continue
 			}
-			seen[row.Name] = true
-			s := row.Sums
-			sum.Requests += s.Requests
-			sum.OK += s.OK
-			sum.Failed += s.Failed
-			sum.ClientClosed += s.ClientClosed
-			sum.Streamed += s.Streamed
-			sum.Attempts += s.Attempts
-			sum.Input += s.Input
-			sum.CacheRead += s.CacheRead
-			sum.CacheWrite += s.CacheWrite
-			sum.Output += s.Output
-			sum.Reasoning += s.Reasoning
-			sum.Cost += s.Cost
-			sum.CostUnknown += s.CostUnknown
-			sum.BytesIn += s.BytesIn
-			sum.BytesOut += s.BytesOut
-			sum.AverageMicros = s.AverageMicros // all took as long
+			want.Requests++
+			switch r.Outcome {
+			case OutcomeOK:
+				want.OK++
+			case OutcomeClientClosed:
+				want.ClientClosed++
+			default:
+				want.Failed++
+			}
+			want.Streamed += int64(flag(r.Streamed))
+			want.Attempts += int64(len(r.Attempts))
+			want.Input += r.Tokens.Input
+			want.CacheRead += r.Tokens.CacheRead
+			want.CacheWrite += r.Tokens.CacheWrite
+			want.Output += r.Tokens.Output
+			want.Reasoning += r.Tokens.Reasoning
+			if r.CostKnown {
+				want.Cost += r.Cost
+			} else {
+				want.CostUnknown++
+			}
+			want.BytesIn += r.BytesIn
+			want.BytesOut += r.BytesOut
 		}
-		if sum != want {
-			t.Errorf("by %s: the rows add up to %+v, want %+v", by, sum, want)
+		want.AverageMicros = time.Second.Microseconds()
+		totals, err := l.Totals(deadline(t), since, until)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	rows, err := l.Usage(deadline(t), ByDay, time.Time{}, t0.Add(24*time.Hour))
-	if err != nil || len(rows) != 2 || rows[0].Name != "2026-11-21" || rows[1].Name != "2026-11-20" {
-		t.Errorf("Usage by day = %+v (%v), want 2026-11-21 and 2026-11-20", rows, err)
-	}
+		if totals.Sums != want || totals.Oldest.Before(since) || !totals.Newest.Before(until) {
+			t.Errorf("Totals = %+v\nwant     %+v", totals, want)
+		}
+		for by := range groups {
+			rows, err := l.Usage(deadline(t), by, since, until)
+			if err != nil {
+				t.Fatalf("by %s: %v", by, err)
+			}
+			var sum Sums
+			seen := map[string]bool{}
+			for _, row := range rows {
+				if seen[row.Name] {
+					t.Errorf("by %s: %s is told twice", by, row.Name)
+				}
+				seen[row.Name] = true
+				s := row.Sums
+				sum.Requests += s.Requests
+				sum.OK += s.OK
+				sum.Failed += s.Failed
+				sum.ClientClosed += s.ClientClosed
+				sum.Streamed += s.Streamed
+				sum.Attempts += s.Attempts
+				sum.Input += s.Input
+				sum.CacheRead += s.CacheRead
+				sum.CacheWrite += s.CacheWrite
+				sum.Output += s.Output
+				sum.Reasoning += s.Reasoning
+				sum.Cost += s.Cost
+				sum.CostUnknown += s.CostUnknown
+				sum.BytesIn += s.BytesIn
+				sum.BytesOut += s.BytesOut
+				sum.AverageMicros = s.AverageMicros // all took as long
+			}
+			if sum != want {
+				t.Errorf("by %s: the rows add up to %+v, want %+v", by, sum, want)
+			}
+		}
+		rows, err := l.Usage(deadline(t), ByDay, time.Time{}, t0.Add(24*time.Hour))
+		if err != nil || len(rows) != 2 || rows[0].Name != "2026-11-21" || rows[1].Name != "2026-11-20" {
+			t.Errorf("Usage by day = %+v (%v), want 2026-11-21 and 2026-11-20", rows, err)
+		}
+	})
 }
 
 func TestEmptyLogHasEmptyUsage(t *testing.T) {
-	l := open(t, Options{})
-	totals, err := l.Totals(deadline(t), time.Time{}, time.Time{})
-	if err != nil || totals != (Totals{}) {
-		t.Errorf("Totals = %+v (%v), want zeros", totals, err)
-	}
-	rows, err := l.Usage(deadline(t), ByModel, time.Time{}, time.Time{})
-	if err != nil || rows == nil || len(rows) != 0 {
-		t.Errorf("Usage = %v (%v), want an empty list", rows, err)
-	}
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		totals, err := l.Totals(deadline(t), time.Time{}, time.Time{})
+		if err != nil || totals != (Totals{}) {
+			t.Errorf("Totals = %+v (%v), want zeros", totals, err)
+		}
+		rows, err := l.Usage(deadline(t), ByModel, time.Time{}, time.Time{})
+		if err != nil || rows == nil || len(rows) != 0 {
+			t.Errorf("Usage = %v (%v), want an empty list", rows, err)
+		}
+	})
 }
 
 // No list that people ask for often reads the whole table or sorts it.

@@ -1,6 +1,14 @@
 package logging
 
-import "sync"
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// writers are at most how many goroutines take from a queue: the one that writes
+// into the database, and the one that writes into the spill.
+const writers = 2
 
 // queue holds the records that wait for the writer, and counts what becomes of
 // each. It is safe for concurrent use and never blocks for longer than a few
@@ -11,12 +19,13 @@ type queue struct {
 
 	mu         sync.Mutex
 	closed     bool
-	obstacle   obstacle // what keeps the writer from writing
-	bytes      int64    // of the records that wait
-	accounting ring     // records with tokens or cost
-	plain      ring     // all others, which are dropped first
-	hand       hand     // records that the writer has taken and not yet written
-	abandoned  bool     // all has been counted; what the writer still does is not
+	obstacle   obstacle  // what keeps the writer from writing
+	since      time.Time // when that began; zero while there is no obstacle
+	bytes      int64     // of the records that wait
+	accounting ring      // records with tokens or cost
+	plain      ring      // all others, which are dropped first
+	hand       hand      // records that the writer has taken and not yet written
+	abandoned  bool      // all has been counted; what the writer still does is not
 	counts     counts
 }
 
@@ -31,6 +40,7 @@ type counts struct {
 
 	dropped           Drops
 	droppedAccounting int64
+	droppedBodies     int64
 	stripped          int64
 }
 
@@ -59,14 +69,15 @@ func (d Drops) Total() int64 { return d.Queue + d.Space + d.Store + d.Unwritable
 // waiting is a record in the queue.
 type waiting struct {
 	record *Record
-	size   int64
+	size   int64 // without the bodies
 }
 
-// ring is a first-in first-out list of fixed capacity.
+// ring is a list of fixed capacity, first in, first out.
 type ring struct {
 	items []waiting
 	head  int // of the oldest
 	n     int
+	bare  int // so many of the oldest have no bodies any more
 }
 
 // push appends an item, for which there must be room.
@@ -75,26 +86,52 @@ func (r *ring) push(w waiting) {
 	r.n++
 }
 
+// pushFront puts an item back that was popped, for which there must be room.
+func (r *ring) pushFront(w waiting) {
+	r.head = (r.head + len(r.items) - 1) % len(r.items)
+	r.items[r.head] = w
+	r.n++
+	r.bare = 0
+}
+
 // pop takes the oldest item, of which there must be one.
 func (r *ring) pop() waiting {
 	w := r.items[r.head]
 	r.items[r.head] = waiting{}
 	r.head = (r.head + 1) % len(r.items)
 	r.n--
+	r.bare = max(0, r.bare-1)
 	return w
 }
 
+// undress takes the oldest bodies off their record and returns their size, 0 if
+// there are none.
+func (r *ring) undress() (size int64) {
+	for ; r.bare < r.n; r.bare++ {
+		record := r.items[(r.head+r.bare)%len(r.items)].record
+		if record.Bodies != nil {
+			size = record.bodiesSize()
+			record.Bodies = nil
+			return size
+		}
+	}
+	return 0
+}
+
 func newQueue(maxRows int, maxBytes int64) *queue {
+	// What the writers could not write comes back on top of what waits.
+	capacity := maxRows + writers*batchRows
 	return &queue{
 		maxRows: maxRows, maxBytes: maxBytes,
-		accounting: ring{items: make([]waiting, maxRows)},
-		plain:      ring{items: make([]waiting, maxRows)},
+		accounting: ring{items: make([]waiting, capacity)},
+		plain:      ring{items: make([]waiting, capacity)},
 	}
 }
 
-// add takes a record in, if need be at the expense of its own explanations or of
-// older records that account for nothing. waits is how many wait then.
-func (q *queue) add(r *Record) (waits int, ok bool) {
+// add takes a record in, if need be at the expense of its own explanations, of
+// bodies, or of older records that account for nothing. waits is how many wait
+// then, and crowded that there will soon be no room.
+func (q *queue) add(r *Record) (waits int, crowded, ok bool) {
 	size, accounts := r.size(), r.accounts()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -102,33 +139,67 @@ func (q *queue) add(r *Record) (waits int, ok bool) {
 	if q.closed {
 		q.counts.dropped.Closed++
 		q.countAccounting(accounts)
-		return 0, false
+		return 0, false, false
 	}
-	if q.bytes+size > q.maxBytes && (len(r.Skipped) > 0 || r.Warnings != "") {
+	q.makeRoomForBytes(r, size)
+	if q.bytes+size+r.bodiesSize() > q.maxBytes && (len(r.Skipped) > 0 || r.Warnings != "") {
 		r.strip()
 		size = r.size()
 		q.counts.stripped++
 	}
-	for size <= q.maxBytes && q.plain.n > 0 && !q.fits(size) {
-		q.bytes -= q.plain.pop().size
+	for size <= q.maxBytes && q.plain.n > 0 && !q.fits(size+r.bodiesSize()) {
+		w := q.plain.pop()
+		q.bytes -= w.size + w.record.bodiesSize()
 		q.drop(false)
 	}
-	if !q.fits(size) {
+	if !q.fits(size + r.bodiesSize()) {
 		q.drop(accounts)
-		return q.waiting(), false
+		return q.waiting(), true, false
 	}
-	q.bytes += size
+	q.bytes += size + r.bodiesSize()
 	if accounts {
 		q.accounting.push(waiting{r, size})
 	} else {
 		q.plain.push(waiting{r, size})
 	}
-	return q.waiting(), true
+	return q.waiting(), q.isCrowded(), true
+}
+
+// makeRoomForBytes drops bodies until the record fits: those that wait, the oldest
+// first, and then its own. q.mu must be held.
+func (q *queue) makeRoomForBytes(r *Record, size int64) {
+	for size+r.bodiesSize() <= q.maxBytes && q.bytes+size+r.bodiesSize() > q.maxBytes {
+		dropped := q.plain.undress()
+		if dropped == 0 {
+			dropped = q.accounting.undress()
+		}
+		if dropped == 0 {
+			break
+		}
+		q.bytes -= dropped
+		q.counts.droppedBodies++
+	}
+	if r.Bodies != nil && q.bytes+size+r.bodiesSize() > q.maxBytes {
+		r.Bodies = nil
+		q.counts.droppedBodies++
+	}
 }
 
 // fits tells whether there is room for a record of this size. q.mu must be held.
 func (q *queue) fits(size int64) bool {
 	return q.waiting() < q.maxRows && q.bytes+size <= q.maxBytes
+}
+
+// isCrowded tells that less than a quarter of the room is left. q.mu must be held.
+func (q *queue) isCrowded() bool {
+	return 4*q.waiting() >= 3*q.maxRows || 4*q.bytes >= 3*q.maxBytes
+}
+
+// crowded tells that less than a quarter of the room is left.
+func (q *queue) crowded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.isCrowded()
 }
 
 // waiting is how many records wait. q.mu must be held.
@@ -167,7 +238,7 @@ func (q *queue) take(batch []*Record, n int) []*Record {
 			from = &q.plain
 		}
 		w := from.pop()
-		q.bytes -= w.size
+		q.bytes -= w.size + w.record.bodiesSize()
 		q.hand.records++
 		if from == &q.accounting {
 			q.hand.accounting++
@@ -175,6 +246,25 @@ func (q *queue) take(batch []*Record, n int) []*Record {
 		batch = append(batch, w.record)
 	}
 	return batch
+}
+
+// giveBack puts records that were taken, and could not be written, before all
+// others.
+func (q *queue) giveBack(records []*Record) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.abandoned {
+		return
+	}
+	q.letGo(records)
+	for _, r := range slices.Backward(records) {
+		to, w := &q.plain, waiting{r, r.size()}
+		if r.accounts() {
+			to = &q.accounting
+		}
+		to.pushFront(w)
+		q.bytes += w.size + r.bodiesSize()
+	}
 }
 
 // settle counts records that were taken and are stored now; so many of them had
@@ -215,9 +305,14 @@ func (q *queue) letGo(records []*Record) (accounting int) {
 }
 
 // hinder notes what keeps the writer from writing and tells whether that is new.
-func (q *queue) hinder(o obstacle) (changed bool) {
+func (q *queue) hinder(o obstacle, now time.Time) (changed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if o == noObstacle {
+		q.since = time.Time{}
+	} else if q.obstacle == noObstacle {
+		q.since = now
+	}
 	changed, q.obstacle = q.obstacle != o, o
 	return changed
 }
@@ -227,6 +322,16 @@ func (q *queue) hindrance() obstacle {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.obstacle
+}
+
+// hinderedFor returns for how long the writer cannot write.
+func (q *queue) hinderedFor(now time.Time) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.since.IsZero() {
+		return 0
+	}
+	return now.Sub(q.since)
 }
 
 // close lets nothing more in. What waits can still be taken.
@@ -246,6 +351,13 @@ func (q *queue) abandon() (dropped int) {
 	q.counts.droppedAccounting += int64(q.accounting.n + q.hand.accounting)
 	q.accounting, q.plain, q.hand, q.bytes = ring{}, ring{}, hand{}, 0
 	return dropped
+}
+
+// idle tells that no record waits, or is being written.
+func (q *queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting() == 0 && q.hand.records == 0
 }
 
 // len is how many records wait for the writer.

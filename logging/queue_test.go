@@ -62,14 +62,14 @@ func TestB6QueueIsBoundedInBytesAndTakesExplanationsOffFirst(t *testing.T) {
 	wordy := short("wordy", true)
 	wordy.Warnings = strings.Repeat("w", recordBytes)
 	wordy.Skipped = make([]Skip, 10)
-	if _, ok := q.add(wordy); !ok || wordy.Warnings != "" || wordy.Skipped != nil {
+	if _, _, ok := q.add(wordy); !ok || wordy.Warnings != "" || wordy.Skipped != nil {
 		t.Errorf("the wordy record was taken: %v, with %d bytes of warnings; want it taken without any", ok, len(wordy.Warnings))
 	}
 	if s := q.stats(); s.Stripped != 1 || s.Dropped.Total() != 0 {
 		t.Errorf("stripped %d, dropped %d, want 1, 0", s.Stripped, s.Dropped.Total())
 	}
 	q.add(short("a1", true)) // has no room but that of p1
-	if _, ok := q.add(&Record{ID: strings.Repeat("x", room)}); ok {
+	if _, _, ok := q.add(&Record{ID: strings.Repeat("x", room)}); ok {
 		t.Error("a record larger than the queue was taken")
 	}
 	s := q.stats()

@@ -99,7 +99,7 @@ const (
 	skipBytes    = 64
 )
 
-// size is about how much memory the record keeps.
+// size is about how much memory the record keeps, without its bodies.
 func (r *Record) size() int64 {
 	n := recordBytes + len(r.ID) + len(r.Client) + len(r.ClientKey) + len(r.Endpoint) + len(r.Protocol) +
 		len(r.UpstreamProtocol) + len(r.Asked) + len(r.Model) + len(r.Provider) + len(r.KeyID) + len(r.Class) + len(r.Warnings)
@@ -112,6 +112,14 @@ func (r *Record) size() int64 {
 		n += skipBytes + len(s.Provider) + len(s.Model) + len(s.Why) + len(s.Reason)
 	}
 	return int64(n)
+}
+
+// bodiesSize is how much memory the record's bodies keep, on top of size.
+func (r *Record) bodiesSize() int64 {
+	if r.Bodies == nil {
+		return 0
+	}
+	return int64(len(r.Bodies.Request) + len(r.Bodies.Answer))
 }
 
 // strip takes off what explains the request, so that what counts finds room.

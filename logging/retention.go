@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 )
 
 // chunkRows is how many requests are deleted at once, so that the writer is soon
@@ -18,84 +20,162 @@ const vacuumPages = 256
 func (w *writer) prune(now time.Time) {
 	w.pruning = false
 	store := w.log.store.Load()
-	if store == nil || w.retain <= 0 && w.maxSize <= 0 {
+	if store == nil {
 		return
 	}
-	before := int64(0)
-	if w.retain > 0 {
-		before = micros(now.Add(-w.retain))
-	}
-	more, err := store.prune(w.ctx, before, w.maxSize)
-	if err != nil {
+	if err := w.pruneOnce(store, now); err != nil {
+		w.pruning = false
 		w.fail(err)
-		return
 	}
-	w.pruning = more
 }
 
-// prune deletes up to chunkRows of the oldest requests: those that began before a
-// time, and whatever makes the rows take more than maxSize bytes, 0 being without
-// limit. more tells that there is more to do.
-func (s *store) prune(ctx context.Context, before, maxSize int64) (more bool, err error) {
-	if maxSize > 0 {
-		var used int64
-		if err := s.write.GetContext(ctx, &used, `SELECT (p.page_count - f.freelist_count) * z.page_size
-			FROM pragma_page_count AS p, pragma_freelist_count AS f, pragma_page_size AS z`); err != nil {
+// pruneOnce deletes a chunk by each of the rules.
+func (w *writer) pruneOnce(store *store, now time.Time) (err error) {
+	ctx, cancel := store.bounded(w.ctx)
+	defer cancel()
+	for _, rule := range []struct {
+		retain time.Duration
+		delete func(ctx context.Context, before int64) (more bool, err error)
+	}{
+		{w.retain, store.deleteOlder},
+		{w.retainBodies, store.deleteOlderBodies},
+	} {
+		if rule.retain <= 0 {
+			continue
+		}
+		more, err := rule.delete(ctx, micros(now.Add(-rule.retain)))
+		if err != nil {
+			return err
+		}
+		w.pruning = w.pruning || more
+	}
+	if w.maxSize > 0 {
+		more, err := w.shrink(ctx, store)
+		if err != nil {
+			return err
+		}
+		w.pruning = w.pruning || more
+	}
+	more, err := store.tidy(ctx)
+	w.pruning = w.pruning || more
+	return err
+}
+
+// shrink deletes some of the oldest requests while the rows take too much.
+func (w *writer) shrink(ctx context.Context, store *store) (more bool, err error) {
+	if w.surplus <= 0 {
+		if w.surplus, err = store.dialect.surplus(ctx, store.write, w.maxSize); err != nil || w.surplus <= 0 {
 			return false, err
 		}
-		if used > maxSize {
-			before = 1<<63 - 1
-		}
 	}
-	deleted, err := s.deleteOldest(ctx, before)
+	deleted, err := store.deleteOldest(ctx, min(w.surplus, chunkRows))
 	if err != nil {
 		return false, err
 	}
-	var free int
-	if err := s.write.GetContext(ctx, &free, "PRAGMA freelist_count"); err != nil {
-		return false, err
+	if w.surplus -= deleted; deleted == 0 {
+		w.surplus = 0
 	}
-	// A few free pages are soon used again.
-	if free > vacuumPages {
-		if _, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumPages)); err != nil {
-			return false, err
-		}
-	}
-	return deleted == chunkRows || free > 2*vacuumPages, nil
+	return deleted > 0, nil
 }
 
-// deleteOldest deletes up to chunkRows requests that began before a time, with all
-// that belongs to them.
-func (s *store) deleteOldest(ctx context.Context, before int64) (deleted int64, err error) {
+// deleteOlder deletes up to chunkRows requests that began before a time.
+func (s *store) deleteOlder(ctx context.Context, before int64) (more bool, err error) {
+	deleted, err := s.delete(ctx, "SELECT seq FROM requests WHERE start_us < ? ORDER BY start_us, id LIMIT ?", requestTables, before, chunkRows)
+	return deleted == chunkRows, err
+}
+
+// deleteOldest deletes the oldest requests.
+func (s *store) deleteOldest(ctx context.Context, n int64) (deleted int64, err error) {
+	return s.delete(ctx, "SELECT seq FROM requests ORDER BY start_us, id LIMIT ?", requestTables, n)
+}
+
+// deleteOlderBodies deletes up to chunkRows bodies of requests that began before a
+// time.
+func (s *store) deleteOlderBodies(ctx context.Context, before int64) (more bool, err error) {
+	deleted, err := s.delete(ctx, "SELECT request FROM bodies WHERE start_us < ? ORDER BY start_us LIMIT ?", bodiesTables, before, chunkRows)
+	return deleted == chunkRows, err
+}
+
+// tables are where rows are deleted by the seq of their request.
+type tables []struct{ name, column string }
+
+var (
+	requestTables = tables{{"attempts", "request"}, {"skips", "request"}, {"bodies", "request"}, {"requests", "seq"}}
+	bodiesTables  = tables{{"bodies", "request"}}
+)
+
+// delete deletes the rows of the requests that a query finds.
+func (s *store) delete(ctx context.Context, query string, from tables, values ...any) (deleted int64, err error) {
 	tx, err := s.write.BeginTxx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = tx.Rollback() }()
 	var seqs []int64
-	if err := tx.SelectContext(ctx, &seqs, "SELECT seq FROM requests WHERE start_us < ? ORDER BY start_us, id LIMIT ?", before, chunkRows); err != nil {
+	if err := tx.SelectContext(ctx, &seqs, tx.Rebind(query+s.dialect.claim), values...); err != nil || len(seqs) == 0 {
 		return 0, err
 	}
-	if len(seqs) == 0 {
-		return 0, nil
-	}
-	for _, statement := range []string{
-		"DELETE FROM attempts WHERE request = ?",
-		"DELETE FROM skips WHERE request = ?",
-		"DELETE FROM requests WHERE seq = ?",
-	} {
-		prepared, err := tx.PreparexContext(ctx, statement)
-		if err != nil {
-			return 0, err
-		}
-		for _, seq := range seqs {
-			if _, err := prepared.ExecContext(ctx, seq); err != nil {
-				return 0, err
-			}
-		}
-		if err := prepared.Close(); err != nil {
-			return 0, err
-		}
+	if err := deleteRows(ctx, tx, from, seqs); err != nil {
+		return 0, err
 	}
 	return int64(len(seqs)), tx.Commit()
+}
+
+// deleteRequests deletes requests with all that belongs to them.
+func (s *store) deleteRequests(ctx context.Context, seqs []int64) error {
+	tx, err := s.write.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if err := deleteRows(ctx, tx, requestTables, seqs); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func deleteRows(ctx context.Context, tx *sqlx.Tx, from tables, seqs []int64) error {
+	for _, table := range from {
+		query, values, err := sqlx.In("DELETE FROM "+table.name+" WHERE "+table.column+" IN (?)", seqs)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, tx.Rebind(query), values...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tidy gives some of the room of deleted rows back to the disk, and tells whether
+// there is more. A server does that by itself.
+func (s *store) tidy(ctx context.Context) (more bool, err error) {
+	if s.files == nil {
+		return false, nil
+	}
+	var free int
+	if err := s.write.GetContext(ctx, &free, "PRAGMA freelist_count"); err != nil {
+		return false, err
+	}
+	if free <= vacuumPages { // a few are soon used again
+		return false, nil
+	}
+	_, err = s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumPages))
+	return free > 2*vacuumPages, err
+}
+
+// measure notes what the rows take on a server.
+func (w *writer) measure() {
+	store := w.log.store.Load()
+	if store == nil || store.dialect.size == nil {
+		return
+	}
+	ctx, cancel := store.bounded(w.ctx)
+	defer cancel()
+	size, err := store.dialect.size(ctx, store.write)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	w.log.serverSize.Store(size)
 }

@@ -21,7 +21,7 @@ func TestB6RetentionByAgeDeletesInChunks(t *testing.T) {
 			more bool
 			left int
 		}{{true, 700}, {true, 200}, {false, 100}} {
-			more, err := store.prune(deadline(t), micros(t0.Add(1100*time.Second)), 0)
+			more, err := store.deleteOlder(deadline(t), micros(t0.Add(1100*time.Second)))
 			if err != nil || more != tc.more {
 				t.Errorf("more to delete: %v (%v), want %v", more, err, tc.more)
 			}

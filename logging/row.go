@@ -17,6 +17,7 @@ type requestRow struct {
 	ID               string          `db:"id"`
 	Start            int64           `db:"start_us"`
 	Total            int64           `db:"total_us"`
+	Queue            int64           `db:"queue_us"`
 	First            int64           `db:"first_us"`
 	Client           string          `db:"client"`
 	ClientKey        string          `db:"client_key"`
@@ -50,7 +51,7 @@ func (r *requestRow) row() Row {
 		Seq:          r.Seq,
 		AttemptCount: r.Attempts,
 		Record: Record{
-			ID: r.ID, Start: moment(r.Start), Total: duration(r.Total), First: duration(r.First),
+			ID: r.ID, Start: moment(r.Start), Total: duration(r.Total), Queue: duration(r.Queue), First: duration(r.First),
 			Client: r.Client, ClientKey: r.ClientKey,
 			Endpoint: r.Endpoint, Protocol: r.Protocol, UpstreamProtocol: r.UpstreamProtocol,
 			Asked: r.Asked, Model: r.Model, Provider: r.Provider, KeyID: r.KeyID,
@@ -67,6 +68,8 @@ func (r *requestRow) row() Row {
 
 // attemptRow is a row of the table attempts.
 type attemptRow struct {
+	Request  int64  `db:"request"`
+	Number   int    `db:"number"`
 	Provider string `db:"provider"`
 	Model    string `db:"model"`
 	KeyID    string `db:"key_id"`
@@ -87,8 +90,28 @@ func (a *attemptRow) attempt() Attempt {
 
 // skipRow is a row of the table skips.
 type skipRow struct {
+	Request  int64  `db:"request"`
+	Number   int    `db:"number"`
 	Provider string `db:"provider"`
 	Model    string `db:"model"`
 	Why      string `db:"why"`
 	Reason   string `db:"reason"`
+}
+
+func (s *skipRow) skip() Skip {
+	return Skip{Provider: s.Provider, Model: s.Model, Why: s.Why, Reason: s.Reason}
+}
+
+// bodiesRow is a row of the table bodies.
+type bodiesRow struct {
+	Request    int64  `db:"request"`
+	Start      int64  `db:"start_us"`
+	Asked      []byte `db:"request_body"`
+	Answer     []byte `db:"answer_body"`
+	RequestCut bool   `db:"request_is_cut"`
+	AnswerCut  bool   `db:"answer_is_cut"`
+}
+
+func (b *bodiesRow) bodies() *Bodies {
+	return &Bodies{Request: b.Asked, Answer: b.Answer, RequestCut: b.RequestCut, AnswerCut: b.AnswerCut}
 }

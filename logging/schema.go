@@ -10,7 +10,8 @@ import (
 )
 
 // migrations lead from each version of the schema to the next. Their names are
-// sorted; those that a release has shipped are never changed.
+// sorted; those that a release has shipped are never changed. They are written for
+// SQLite; the dialects of other databases rewrite them.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -20,21 +21,21 @@ var errNewer = errors.New("the database was written by a newer version of this p
 
 // migrate brings the schema up to date. Another process may do the same at the
 // same time.
-func migrate(ctx context.Context, db *sqlx.DB) error {
-	files, err := migrations.ReadDir("migrations")
+func migrate(ctx context.Context, db *sqlx.DB, d *dialect) error {
+	names, err := migrations.ReadDir("migrations")
 	if err != nil {
 		return err
 	}
 	// The version is read without a transaction first, which would have to wait
 	// for another process that writes.
-	var version int
-	if err := db.GetContext(ctx, &version, "PRAGMA user_version"); err != nil {
+	version, err := d.version(ctx, db)
+	if err != nil {
 		return err
 	}
-	if version > len(files) {
-		return fmt.Errorf("%w: its schema has version %d, this one knows %d", errNewer, version, len(files))
+	if version > len(names) {
+		return fmt.Errorf("%w: its schema has version %d, this one knows %d", errNewer, version, len(names))
 	}
-	if version == len(files) {
+	if version == len(names) {
 		return nil
 	}
 	tx, err := db.BeginTxx(ctx, nil)
@@ -42,21 +43,23 @@ func migrate(ctx context.Context, db *sqlx.DB) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	if err := tx.GetContext(ctx, &version, "PRAGMA user_version"); err != nil {
+	if err := d.begin(ctx, tx); err != nil {
 		return err
 	}
-	for ; version < len(files); version++ {
-		name := files[version].Name()
+	if version, err = d.version(ctx, tx); err != nil || version >= len(names) {
+		return err // or somebody else was faster
+	}
+	for ; version < len(names); version++ {
+		name := names[version].Name()
 		statements, err := migrations.ReadFile("migrations/" + name)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, string(statements)); err != nil {
+		if _, err := tx.ExecContext(ctx, d.rewrite.Replace(string(statements))); err != nil {
 			return fmt.Errorf("migrating to %s: %w", name, err)
 		}
 	}
-	// A pragma takes no parameters.
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(files))); err != nil {
+	if err := d.setVersion(ctx, tx, len(names)); err != nil {
 		return err
 	}
 	return tx.Commit()

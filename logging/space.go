@@ -12,7 +12,7 @@ func spaceFloor(total uint64) uint64 { return max(minFree, total/20) }
 
 // obstacleOf tells by an error what keeps the writer from writing.
 func obstacleOf(err error) obstacle {
-	if code(err) == sqlite3.SQLITE_FULL {
+	if code(err) == sqlite3.SQLITE_FULL || sqlState(err) == diskFull {
 		return obstacleSpace
 	}
 	return obstacleStore

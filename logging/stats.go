@@ -1,6 +1,9 @@
 package logging
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Stats tell how the log is. At any time Added = Queued + Written + Duplicates +
 // Dropped.Total().
@@ -14,11 +17,19 @@ type Stats struct {
 	Dropped Drops `json:"dropped"`
 	// DroppedAccounting is how many of the dropped records had tokens or cost.
 	DroppedAccounting int64 `json:"dropped_accounting"`
+	// DroppedBodies is how many records, stored or not, lost their bodies for want
+	// of room. Bodies are dropped before any record.
+	DroppedBodies int64 `json:"dropped_bodies"`
 	// Stripped is how many records lost their warnings and skipped candidates,
 	// for want of room.
 	Stripped int64 `json:"stripped"`
 
-	FileSize int64 `json:"file_size"` // of the database and its write-ahead log, in bytes
+	// FileSize is that of the database and its write-ahead log, in bytes; or what
+	// the rows take on the server, as of seconds ago.
+	FileSize int64 `json:"file_size"`
+	// Spill tells of the file that takes records while PostgreSQL does not. nil:
+	// the database is a file itself.
+	Spill *SpillStats `json:"spill,omitempty"`
 
 	// Healthy tells that nothing is known to keep records from being written.
 	Healthy bool `json:"healthy"`
@@ -34,15 +45,32 @@ type Stats struct {
 	UncleanEnd bool `json:"unclean_end"`
 }
 
+// SpillStats tell of records that were stored in the spill. For Stats they are
+// written once they are there.
+type SpillStats struct {
+	File     string `json:"file"`
+	Waiting  int64  `json:"waiting"`   // records that are there now, those of earlier processes included
+	Spilled  int64  `json:"spilled"`   // written there by this process
+	Replayed int64  `json:"replayed"`  // brought into the database
+	Refused  int64  `json:"refused"`   // which the database would not take then
+	FileSize int64  `json:"file_size"` // in bytes
+	// Healthy tells that nothing is known to keep it from taking records.
+	Healthy  bool   `json:"healthy"`
+	SetAside string `json:"set_aside,omitempty"` // as in Stats
+}
+
 // Stats tells how the log is. It never waits for the disk's writes.
 func (l *Log) Stats() Stats {
 	s := l.queue.stats()
-	if store := l.store.Load(); store != nil {
-		s.FileSize = store.size()
-	} else {
+	if l.store.Load() == nil {
 		s.Healthy = false
 	}
-	s.UncleanEnd = l.mark.unclean
+	if l.spill == nil {
+		s.FileSize, s.UncleanEnd = sizeOf(l.path), l.mark.unclean
+	} else {
+		s.FileSize, s.UncleanEnd = l.serverSize.Load(), l.spill.to.mark.unclean
+		s.Spill = l.spill.stats()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.LastError, s.LastErrorAt, s.SetAside = l.status.lastError, l.status.lastErrorAt, l.status.setAside
@@ -61,14 +89,26 @@ func (q *queue) stats() Stats {
 		Duplicates:        q.counts.duplicates,
 		Dropped:           q.counts.dropped,
 		DroppedAccounting: q.counts.droppedAccounting,
+		DroppedBodies:     q.counts.droppedBodies,
 		Stripped:          q.counts.stripped,
 		Healthy:           q.obstacle == noObstacle && !q.closed,
 	}
 }
 
-// trouble notes an error for Stats.
+// stats returns what the spill knows of the stats.
+func (s *spill) stats() *SpillStats {
+	file := s.to.Stats()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &SpillStats{
+		File: s.to.path, Waiting: s.waiting.Load(), Spilled: s.counts.taken, Replayed: s.counts.replayed, Refused: s.counts.refused,
+		FileSize: file.FileSize, Healthy: file.Healthy, SetAside: file.SetAside,
+	}
+}
+
+// trouble notes an error for Stats, in one line.
 func (l *Log) trouble(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.status.lastError, l.status.lastErrorAt = err.Error(), l.now()
+	l.status.lastError, l.status.lastErrorAt = strings.Join(strings.Fields(err.Error()), " "), l.now()
 }

@@ -64,6 +64,10 @@ func cost(r *Record) any {
 	return r.Cost
 }
 
+// statusCode is a status code as every database takes it. Those of HTTP have three
+// digits; what an upstream makes up must not fail a batch.
+func statusCode(code int) int { return max(0, min(code, 1<<31-1)) }
+
 // flag is a truth value as every database can sum it.
 func flag(b bool) int {
 	if b {

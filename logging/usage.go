@@ -88,7 +88,7 @@ const sums = `COUNT(*) AS requests,
 	COALESCE(SUM(CASE WHEN cost IS NULL AND tokens_input + tokens_cache_read + tokens_cache_write + tokens_output + tokens_reasoning > 0 THEN 1 ELSE 0 END), 0) AS cost_unknown,
 	COALESCE(SUM(bytes_in), 0) AS bytes_in,
 	COALESCE(SUM(bytes_out), 0) AS bytes_out,
-	COALESCE(SUM(total_us) / COUNT(*), 0) AS average_us`
+	COALESCE(CAST(SUM(total_us) AS BIGINT) / COUNT(*), 0) AS average_us`
 
 // UsageRow is what the requests of one group come to.
 type UsageRow struct {

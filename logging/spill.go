@@ -1,0 +1,278 @@
+package logging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"go.uber.org/zap"
+)
+
+const (
+	outagePatience = 2 * time.Second        // for which records wait in memory for a server that is gone
+	spillInterval  = 250 * time.Millisecond // between looks at the queue
+	spillPatience  = time.Second            // of Close, for the spill
+	replayRows     = 250                    // brought home at once
+)
+
+// spill takes the records that the database of a server does not, into a file, and
+// brings them home later. It is a writer of its own, because the server's may be
+// waiting for a server that hangs, while the queue fills.
+type spill struct {
+	of *Log // whose queue it relieves
+	to *Log // the file
+
+	wake  chan struct{}   // the queue is crowded
+	calls chan chan error // asks to take all that waits
+	quit  chan struct{}
+	done  chan struct{}
+
+	hand   []*Record // taken from the queue, neither written nor given back yet
+	buffer []*Record // backs hand
+
+	// waiting is how many records are in the file. Where another process shares
+	// it this may be wrong for a while, but it does not stay 0 while one of ours
+	// is there.
+	waiting atomic.Int64
+
+	mu     sync.Mutex
+	counts spillCounts
+}
+
+// spillCounts are what became of records of the file.
+type spillCounts struct{ taken, replayed, refused int64 }
+
+// openSpill opens the file. Those that it holds are of a process before.
+func openSpill(of *Log, o Options) (*spill, error) {
+	file, err := openLog(Options{
+		Path: o.Spill, Logger: o.Logger, Now: o.Now, FreeSpace: o.FreeSpace,
+		Queue: 1, QueueBytes: 1, // it has records written without one
+	}, o.SpillSize)
+	if err != nil {
+		return nil, err
+	}
+	s := &spill{
+		of: of, to: file,
+		wake:  make(chan struct{}, 1),
+		calls: make(chan chan error),
+		quit:  make(chan struct{}),
+		done:  make(chan struct{}),
+	}
+	totals, err := file.Totals(context.Background(), time.Time{}, time.Time{})
+	if err != nil {
+		totals.Requests = 1 // the first look finds out
+	}
+	s.waiting.Store(totals.Requests)
+	return s, nil
+}
+
+// run relieves the queue until close.
+func (s *spill) run() {
+	defer close(s.done)
+	tick := time.NewTicker(spillInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.wake:
+			s.guard(s.relieve)
+		case <-tick.C:
+			s.guard(s.relieve)
+		case result := <-s.calls:
+			err := errPanic
+			s.guard(func() { err = s.drain() })
+			result <- err
+		case <-s.quit:
+			s.guard(func() { _ = s.drain() }) // what is left is counted by Close
+			return
+		}
+	}
+}
+
+// guard runs f, and survives its panic.
+func (s *spill) guard(f func()) {
+	defer func() {
+		if recover() != nil { // not told: it could be made of what a record holds
+			s.of.trouble(errors.New("a panic while spilling"))
+			s.of.queue.refuse(s.hand)
+			s.hand = nil
+		}
+	}()
+	f()
+}
+
+// relieve takes records while there will soon be no room for more, or while the
+// server has been gone for long: a process that ends loses what is in its memory.
+func (s *spill) relieve() {
+	for s.of.queue.crowded() || s.of.queue.hinderedFor(s.of.now()) >= outagePatience {
+		if more, err := s.take(); err != nil || !more {
+			return
+		}
+	}
+}
+
+// drain takes all that waits.
+func (s *spill) drain() error {
+	for {
+		if more, err := s.take(); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// take writes a batch of the queue into the file.
+func (s *spill) take() (more bool, err error) {
+	s.buffer = s.of.queue.take(s.buffer[:0], batchRows)
+	s.hand = s.buffer
+	if len(s.hand) == 0 {
+		return false, nil
+	}
+	taken := len(s.hand)
+	// Without a deadline: the file's own are short, and a call that is given up
+	// would still use what it was given.
+	err = s.to.do(context.Background(), func(w *writer) error { return w.accept(s.of.queue, &s.hand) })
+	taken -= len(s.hand)
+	// Once they are there: whoever looks before finds none, and then not 0.
+	s.waiting.Add(int64(taken))
+	s.mu.Lock()
+	s.counts.taken += int64(taken)
+	s.mu.Unlock()
+	s.of.queue.giveBack(s.hand)
+	s.hand = nil
+	clear(s.buffer)
+	if err != nil {
+		s.of.trouble(fmt.Errorf("spilling into %s: %w", s.to.path, err))
+	}
+	return true, err
+}
+
+// flush makes sure that all that was added before is in the file, or was written.
+func (s *spill) flush(ctx context.Context) error {
+	pause := time.NewTicker(spillInterval / 10)
+	defer pause.Stop()
+	for {
+		result := make(chan error, 1)
+		select {
+		case s.calls <- result:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.done:
+			return ErrClosed
+		}
+		if err := <-result; err != nil {
+			return err
+		}
+		// The server's writer may still hold some, until it has its answer.
+		if s.of.queue.idle() {
+			return nil
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// replay brings some records home: w, the server's writer, writes them, and then
+// they are deleted. If this process ends in between they are written again, which
+// changes nothing.
+func (s *spill) replay(w *writer) (more bool, err error) {
+	var seqs []int64
+	var records []*Record
+	before := s.waiting.Load()
+	// Without a deadline, as in take.
+	ctx := context.Background()
+	if err := s.to.do(ctx, func(file *writer) (err error) {
+		seqs, records, err = file.oldest(replayRows)
+		return err
+	}); err != nil {
+		return false, nil // the file tells
+	}
+	if len(records) == 0 {
+		s.waiting.CompareAndSwap(before, 0) // unless more has come meanwhile
+		return false, nil
+	}
+	first := s.replayed() == 0
+	left := records
+	if err := w.insert(replayed{s}, &left); err != nil {
+		return false, err
+	}
+	if first {
+		w.logger.Info("bringing requests from the spill into the database", zap.String("file", s.to.path), zap.Stringer("database", w.engine))
+	}
+	if err := s.to.do(ctx, func(file *writer) error { return file.forget(seqs) }); err != nil {
+		return false, nil // the file tells
+	}
+	if s.waiting.Add(-int64(len(seqs))) <= 0 {
+		s.waiting.Store(1) // the next look finds out
+	}
+	return true, nil
+}
+
+// replayed counts what becomes of records of the file.
+type replayed struct{ *spill }
+
+func (r replayed) settle(records []*Record, _ int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts.replayed += int64(len(records))
+}
+
+func (r replayed) refuse(records []*Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts.refused += int64(len(records))
+}
+
+// replayed is how many records were brought home.
+func (s *spill) replayed() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts.replayed
+}
+
+// oldest reads the records that were written first.
+func (w *writer) oldest(n int) (seqs []int64, records []*Record, err error) {
+	store := w.log.store.Load()
+	if store == nil {
+		return nil, nil, errNoDatabase
+	}
+	err = store.query(w.ctx, queryTimeout, func(ctx context.Context, db *sqlx.DB) (err error) {
+		seqs, records, err = whole(ctx, db, "seq > 0 ORDER BY seq LIMIT ?", n)
+		return err
+	})
+	if err != nil {
+		w.fail(err)
+	}
+	return seqs, records, err
+}
+
+// forget deletes requests, and gives their room back.
+func (w *writer) forget(seqs []int64) error {
+	store := w.log.store.Load()
+	if store == nil {
+		return errNoDatabase
+	}
+	err := store.deleteRequests(w.ctx, seqs)
+	if err == nil {
+		_, err = store.tidy(w.ctx)
+	}
+	if err != nil {
+		w.fail(err)
+	}
+	return err
+}
+
+// close takes what waits, for a short while, and closes the file.
+func (s *spill) close() {
+	close(s.quit)
+	select {
+	case <-s.done:
+	case <-time.After(spillPatience):
+	}
+	_ = s.to.close(spillPatience)
+}
