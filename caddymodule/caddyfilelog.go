@@ -3,23 +3,28 @@ package caddymodule
 import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
 )
 
-const logUsage = "log is written as 'log sqlite <file>', with or without a block, or as 'log off'"
+const logUsage = "log is written as 'log sqlite <file>' or 'log postgres <dsn>', with or without a block, or as 'log off'"
 
 func (h *Handler) unmarshalLog(d *caddyfile.Dispenser) error {
 	if h.Log != nil {
 		return d.Err("log is written twice")
 	}
 	h.Log = new(Log)
-	args := d.RemainingArgsRaw()
+	args := d.RemainingArgs()
 	switch {
 	case len(args) == 1 && args[0] == off:
 		return nil
-	case len(args) != 2 || args[0] != "sqlite" || args[1] == "":
+	case len(args) == 2 && args[0] == logging.SQLite && args[1] != "":
+		h.Log.SQLite = args[1]
+	case len(args) == 2 && args[0] == logging.Postgres && args[1] != "":
+		h.Log.Postgres = args[1]
+	default:
 		return d.Err(logUsage)
 	}
-	h.Log.SQLite = args[1]
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := h.Log.unmarshalSetting(d); err != nil {
 			return err
@@ -37,6 +42,8 @@ func (l *Log) unmarshalSetting(d *caddyfile.Dispenser) (err error) {
 		return err
 	case "max_size":
 		return size(d, &l.MaxSize)
+	case "spill":
+		return oneArgument(d, &l.Spill)
 	}
-	return d.Errf("unrecognized setting '%s' of log; they are retain and max_size", d.Val())
+	return d.Errf("unrecognized setting '%s' of log; they are retain, max_size and spill", d.Val())
 }

@@ -267,6 +267,7 @@ func (h *Handler) setDefaults() error {
 		{"models", &h.Models, "config/models"},
 		{"state", &h.State.File, ""},
 		{"log", &h.Log.SQLite, ""},
+		{"log", &h.Log.Spill, ""},
 	} {
 		if *field.value == "" {
 			*field.value = field.fallback

@@ -1,8 +1,10 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -23,12 +25,26 @@ type Log struct {
 	// directory must exist. Empty: nothing is kept.
 	SQLite string `json:"sqlite,omitempty"`
 
+	// The PostgreSQL database instead: postgres://user:password@host:5432/database
+	// or host=... user=... password=... dbname=.... Placeholders are filled in;
+	// write what is secret as {env.X} or {file./path}, so that it is seen nowhere.
+	// In a URL such a password must be percent-encoded. The tables are made in the
+	// schema llm_proxy, unless there is a search_path.
+	Postgres string `json:"postgres,omitempty"`
+
+	// The file that takes requests while PostgreSQL does not, until it is back.
+	// It is made with mode 0600; its directory must exist. Default: one for each
+	// database in the directory llm_proxy of Caddy's application data.
+	Spill string `json:"spill,omitempty"`
+
 	// For how long requests are kept. Default: 30 days. Negative: without limit.
 	Retain caddy.Duration `json:"retain,omitempty"`
 
 	// How large the database may become; beyond that the oldest requests go.
 	// Default: 1 GiB. At least 1 MiB.
 	MaxSize Size `json:"max_size,omitempty"`
+
+	dsn string // Postgres with its placeholders filled in; it stays out of what is exported
 }
 
 // What a log keeps that says nothing of it.
@@ -41,8 +57,13 @@ const (
 
 // setDefaults fills in what is not set.
 func (l *Log) setDefaults() error {
-	if l.SQLite == "" && (l.Retain != 0 || l.MaxSize != 0) {
-		return errors.New("log: retain and max_size need a database; write log sqlite <file>")
+	switch {
+	case l.SQLite == "" && l.Postgres == "" && (l.Retain != 0 || l.MaxSize != 0):
+		return errors.New("log: retain and max_size need a database; write log sqlite <file> or log postgres <dsn>")
+	case l.SQLite != "" && l.Postgres != "":
+		return errors.New("log: it is kept in one database, either sqlite or postgres")
+	case l.Spill != "" && l.Postgres == "":
+		return errors.New("log: spill is for what PostgreSQL does not take; write log postgres <dsn>")
 	}
 	if l.Retain == 0 {
 		l.Retain = caddy.Duration(standardRetain)
@@ -56,10 +77,35 @@ func (l *Log) setDefaults() error {
 	if l.MaxSize == 0 {
 		l.MaxSize = standardMaxSize
 	}
+	if l.Postgres == "" {
+		return nil
+	}
+	return l.findServer()
+}
+
+// findServer fills in the placeholders of the data source name, and the spill.
+func (l *Log) findServer() error {
+	dsn, err := caddy.NewReplacer().ReplaceOrErr(l.Postgres, true, true)
+	if err != nil {
+		return fmt.Errorf("log postgres: %w", err)
+	}
+	place, err := logging.Place(dsn)
+	if err != nil {
+		return fmt.Errorf("log postgres: %w", err)
+	}
+	l.dsn = dsn
+	if l.Spill == "" {
+		directory := filepath.Join(caddy.AppDataDir(), "llm_proxy")
+		if err := os.MkdirAll(directory, 0o700); err != nil {
+			return fmt.Errorf("log: making the directory of the spill; write spill <file> for another: %w", err)
+		}
+		sum := sha256.Sum256([]byte(place))
+		l.Spill = filepath.Join(directory, fmt.Sprintf("spill-%x.db", sum[:4]))
+	}
 	return nil
 }
 
-// requestLogs are the open logs by file, over configurations.
+// requestLogs are the open logs by the key of their options, over configurations.
 var requestLogs = caddy.NewUsagePool()
 
 // sharedLog is a log in its pool.
@@ -79,28 +125,42 @@ func (s *sharedLog) Destruct() error {
 // openLog finds or opens the handler's request log. Of one that is open already
 // the settings stay as they are.
 func (rt *runtime) openLog(h *Handler) error {
-	if h.Log.SQLite == "" {
-		return nil
+	key, options, err := h.Log.options()
+	if err != nil || key == "" {
+		return err
 	}
-	path, err := filepath.Abs(h.Log.SQLite)
-	if err != nil {
-		return fmt.Errorf("log: resolving %s: %w", h.Log.SQLite, err)
-	}
-	value, _, err := requestLogs.LoadOrNew(path, func() (caddy.Destructor, error) {
-		opened, err := logging.Open(logging.Options{
-			Path:    path,
-			Retain:  max(time.Duration(h.Log.Retain), 0),
-			MaxSize: int64(h.Log.MaxSize),
-			Logger:  h.logger,
-		})
+	options.Logger = h.logger
+	value, _, err := requestLogs.LoadOrNew(key, func() (caddy.Destructor, error) {
+		opened, err := logging.Open(options)
 		return &sharedLog{opened, h.logger}, err
 	})
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
-	rt.closers = append(rt.closers, func() { _, _ = requestLogs.Delete(path) })
+	rt.closers = append(rt.closers, func() { _, _ = requestLogs.Delete(key) })
 	rt.log = value.(*sharedLog).Log
 	return nil
+}
+
+// options are how the log is opened, and by what an open one is known. No key: none
+// is kept.
+func (l *Log) options() (key string, o logging.Options, err error) {
+	o = logging.Options{Retain: max(time.Duration(l.Retain), 0), MaxSize: int64(l.MaxSize)}
+	switch {
+	case l.Postgres != "":
+		if o.Spill, err = filepath.Abs(l.Spill); err != nil {
+			return "", o, fmt.Errorf("log: resolving %s: %w", l.Spill, err)
+		}
+		// With its password, so that a new one is used from the next reload on.
+		// Nobody is told the sum.
+		o.DSN = l.dsn
+		return fmt.Sprintf("postgres %x", sha256.Sum256([]byte(l.dsn+"\n"+o.Spill))), o, nil
+	case l.SQLite != "":
+		if o.Path, err = filepath.Abs(l.SQLite); err != nil {
+			return "", o, fmt.Errorf("log: resolving %s: %w", l.SQLite, err)
+		}
+	}
+	return o.Path, o, nil
 }
 
 // trace is what the request log wants to know beside the account of a request.

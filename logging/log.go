@@ -232,6 +232,21 @@ func checkPath(path string) (string, error) {
 	return path, nil
 }
 
+// The kinds of databases.
+const (
+	SQLite   = "sqlite"
+	Postgres = "postgres"
+)
+
+// Place returns the kind of the database, and where it is: the path of a file, or
+// host:port/database. There is no secret in it.
+func (l *Log) Place() (kind, place string) {
+	if l.spill != nil {
+		return Postgres, l.engine.String()
+	}
+	return SQLite, l.path
+}
+
 // Add puts a record into the queue. It never blocks. false: there was no room for
 // it, and it was counted. The log owns r afterwards, whatever is returned.
 func (l *Log) Add(r *Record) bool {

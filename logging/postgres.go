@@ -67,9 +67,23 @@ func newServer(dsn string) (*server, error) {
 	return &server{config}, nil
 }
 
+// Place returns where the database of a DSN is, as host:port/database: for people,
+// and for names of files, because there is no secret in it.
+func Place(dsn string) (string, error) {
+	s, err := newServer(dsn)
+	if err != nil {
+		return "", err
+	}
+	return s.String(), nil
+}
+
 // String is where the database is.
 func (s *server) String() string {
-	return "postgres " + net.JoinHostPort(s.config.Host, strconv.Itoa(int(s.config.Port))) + "/" + s.config.Database
+	place := net.JoinHostPort(s.config.Host, strconv.Itoa(int(s.config.Port))) + "/" + s.config.Database
+	if path := s.config.RuntimeParams["search_path"]; path != standardSchema {
+		place += " search_path=" + path
+	}
+	return place
 }
 
 // open connects, and makes the tables if they are not there.

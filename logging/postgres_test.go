@@ -87,8 +87,8 @@ func TestServerThatIsNotThereIsToldWithoutThePassword(t *testing.T) {
 		t.Errorf("stats %+v %+v, want unhealthy, without the password, 10 spilled", s, s.Spill)
 	}
 	wantBalance(t, s)
-	if place := fmt.Sprint(l.engine); place != "postgres 127.0.0.1:1/db" {
-		t.Errorf("the database is called %q", place)
+	if kind, place := l.Place(); kind != Postgres || place != "127.0.0.1:1/db" {
+		t.Errorf("Place = %s, %s, want postgres, 127.0.0.1:1/db", kind, place)
 	}
 	closeLog(t, l)
 	if rows := wantIntegrity(t, spill); rows != 10 {

@@ -1,0 +1,107 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/internal/postgrestest"
+)
+
+// keepingServerLog is a gateway that keeps a request log on a server.
+func keepingServerLog(t *testing.T, dsn string) (*gateway, string) {
+	t.Helper()
+	spill := filepath.Join(t.TempDir(), "spill.db")
+	up := serve(t, answers(200, chatAnswer))
+	t.Setenv("A_API_KEY", "upstream-secret-a")
+	t.Setenv("TESTS_DSN", dsn)
+	g := start(t, setup{
+		providers: map[string]string{"a": provider("a", up.url, "")},
+		models:    map[string]string{"m": model("m", "", "a/up")},
+		directive: "log postgres {env.TESTS_DSN} {\n retain 7d\n max_size 64MiB\n spill " + spill + "\n}",
+	})
+	return g, spill
+}
+
+func TestRequestLogIsKeptOnPostgres(t *testing.T) {
+	server := postgrestest.Start(t)
+	g, _ := keepingServerLog(t, server.DSN(t))
+	g.post(chatPath, chatRequest).want(t, 200)
+	all := rows(t, "")
+	if len(all) != 1 || all[0].Provider != "a" || all[0].Tokens.Output != 2 {
+		t.Fatalf("rows = %+v, want the request", all)
+	}
+	admin(t, http.MethodGet, "/llm_proxy/requests/"+all[0].ID, "").want(t, 200)
+
+	// Requests go on while the server hangs, and are there afterwards.
+	server.Freeze()
+	for range 20 {
+		g.post(chatPath, chatRequest).want(t, 200)
+	}
+	server.Kill()
+	g.post(chatPath, chatRequest).want(t, 200)
+	comesTrue(t, "health does not tell of the server that is gone", func() bool {
+		return g.do(request{method: http.MethodGet, path: "/health/detailed"}).get(t, "components", "database", "status") != "healthy"
+	})
+	server.Launch(t)
+	comesTrue(t, "not every request is a row once the server is back", func() bool {
+		var answer requestsAnswer
+		got := admin(t, http.MethodGet, "/llm_proxy/requests", "")
+		return got.status == 200 && json.Unmarshal([]byte(got.body), &answer) == nil && len(answer.Requests) == 22
+	})
+}
+
+// The password of a DSN is told nowhere, whatever is wrong.
+func TestPasswordOfTheDatabaseIsToldNowhere(t *testing.T) {
+	const secret = "canary-pw"
+	g, spill := keepingServerLog(t, "postgres://someone:"+secret+"@127.0.0.1:1/db")
+	g.post(chatPath, chatRequest).want(t, 200)
+	for _, path := range []string{"/config/", "/llm_proxy/requests", "/llm_proxy/usage", "/llm_proxy/health", "/metrics", "/debug/vars"} {
+		if got := admin(t, http.MethodGet, path, ""); strings.Contains(got.body, secret) {
+			t.Errorf("%s tells the password: %s", path, got.body)
+		}
+	}
+	if got := g.do(request{method: http.MethodGet, path: "/health/detailed"}); strings.Contains(got.body, secret) {
+		t.Errorf("/health/detailed tells the password: %s", got.body)
+	}
+	file := filepath.Join(t.TempDir(), "dsn")
+	for _, tc := range []struct{ dsn, want string }{
+		{"postgres://someone:" + secret + "@127.0.0.1:one/db", "log postgres: the DSN cannot be parsed"},
+		{"postgres://someone:p@" + secret + "@127.0.0.1/db", "log postgres: the DSN cannot be parsed"},
+		{"", "log postgres: evaluated placeholder"},
+	} {
+		if err := os.WriteFile(file, []byte(tc.dsn+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		config := g.config
+		g.config = strings.Replace(g.config, "{env.TESTS_DSN}", "{file."+file+"}", 1)
+		err := g.reload()
+		g.config = config
+		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), secret) {
+			t.Errorf("reload with the DSN %q = %v, want %q without the password", tc.dsn, err, tc.want)
+		}
+	}
+	g.post(chatPath, chatRequest).want(t, 200) // with the old one
+	if info, err := os.Stat(spill); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the spill: %v, %v, want mode 0600", info, err)
+	}
+}
+
+func TestLogIsKeptInOneDatabase(t *testing.T) {
+	for _, tc := range []struct {
+		log  Log
+		want string
+	}{
+		{Log{SQLite: "x.db", Postgres: "host=a"}, "one database"},
+		{Log{SQLite: "x.db", Spill: "y.db"}, "write log postgres"},
+		{Log{Retain: 1}, "write log sqlite <file> or log postgres <dsn>"},
+		{Log{Postgres: "{env.NO_SUCH_VARIABLE}"}, "log postgres: "},
+	} {
+		if err := tc.log.setDefaults(); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("setDefaults of %+v = %v, want %q", tc.log, err, tc.want)
+		}
+	}
+}
