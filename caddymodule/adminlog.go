@@ -63,6 +63,9 @@ type requestAnswer struct {
 	requestSummary
 	Tried   []attemptReport `json:"tried"`
 	Skipped []skipReport    `json:"skipped"`
+	// CostOf is how the cost is made, by the prices that the files have now. It is
+	// left out where those, or the log, are of another time and do not make it.
+	CostOf []costPart `json:"cost_of,omitempty"`
 }
 
 // attemptReport is one upstream call.
@@ -146,7 +149,12 @@ func showRequest(r *http.Request, _ url.Values) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		answer := requestAnswer{summaryOf(record, len(record.Attempts)), []attemptReport{}, []skipReport{}}
+		answer := requestAnswer{
+			requestSummary: summaryOf(record, len(record.Attempts)),
+			Tried:          []attemptReport{},
+			Skipped:        []skipReport{},
+			CostOf:         costOf(record),
+		}
 		for i := range record.Attempts {
 			a := &record.Attempts[i]
 			answer.Tried = append(answer.Tried, attemptReport{

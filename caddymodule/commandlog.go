@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,9 +15,12 @@ func usageCommand() *cobra.Command {
 	var by, since, until string
 	cmd := &cobra.Command{
 		Use:   "usage [--by model|asked|client|provider|key|endpoint|class|day] [--since <time>]",
-		Short: "Sums up requests and tokens",
-		Long: `Sums up requests and tokens by what they have in common, from the request log of
-the running gateway (log sqlite <file> in its block).
+		Short: "Sums up requests, tokens and cost",
+		Long: `Sums up requests, tokens and cost by what they have in common, from the request log
+of the running gateway (log sqlite <file> in its block).
+
+Costs are in US dollars, by the prices of the provider and model files. A "?" stands
+for those of requests for whose model there are none.
 
 A time is RFC 3339, or how long ago: 90m, 24h, 7d.`,
 		Args: cobra.NoArgs,
@@ -96,15 +100,38 @@ func printRequests(out *output, requests []requestSummary) {
 
 // requestColumns are the names of the columns of requestCells.
 func requestColumns(out *output) []any {
-	return []any{"BEGAN", out.paint(uncoloured, "OUTCOME"), "STATUS", "CLIENT", "ASKED", "PROVIDER", "MODEL", "TRIED", "FIRST", "TOTAL", "IN", "OUT", "ID"}
+	return []any{"BEGAN", out.paint(uncoloured, "OUTCOME"), "STATUS", "CLIENT", "ASKED", "PROVIDER", "MODEL", "TRIED", "FIRST", "TOTAL", "IN", "OUT", "COST", "ID"}
 }
 
 // requestCells are one request in a list.
 func requestCells(out *output, r *requestSummary) []any {
 	return []any{
 		r.Began.Format(time.DateTime), out.paint(outcomeColour(r.Outcome), r.Outcome), r.Status, r.Client, r.Asked, r.Provider, r.Model,
-		r.Attempts, inMilliseconds(r.FirstMS), inMilliseconds(r.TotalMS), r.Tokens.read(), r.Tokens.written(), r.ID,
+		r.Attempts, inMilliseconds(r.FirstMS), inMilliseconds(r.TotalMS), r.Tokens.shown(r.Tokens.read()), r.Tokens.shown(r.Tokens.written()), r.cost(), r.ID,
 	}
+}
+
+// cost is what a request cost, "?" where that is not known, and nothing where it used
+// nothing.
+func (r *requestSummary) cost() string {
+	switch {
+	case r.Cost != nil:
+		return inDollars(*r.Cost)
+	case r.Tokens.read()+r.Tokens.written() > 0:
+		return "?"
+	}
+	return ""
+}
+
+// cost is what the requests of a group cost, with a "?" where there is more to it.
+func (r *usageReport) cost() string {
+	switch {
+	case r.CostUnknown == 0:
+		return inDollars(r.Cost)
+	case r.Cost == 0:
+		return "?"
+	}
+	return inDollars(r.Cost) + " ?"
 }
 
 func printUsage(out *output, usage *usageAnswer) {
@@ -112,11 +139,11 @@ func printUsage(out *output, usage *usageAnswer) {
 		out.printf("no requests")
 		return
 	}
-	table := out.newTable(strings.ToUpper(string(usage.By)), "REQUESTS", "OK", "FAILED", "LEFT", "TRIED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "REASONING", "AVERAGE")
+	table := out.newTable(strings.ToUpper(string(usage.By)), "REQUESTS", "OK", "FAILED", "LEFT", "TRIED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "REASONING", "COST", "AVERAGE")
 	for i := range usage.Rows {
 		r := &usage.Rows[i]
 		table.row(r.Name, r.Requests, r.OK, r.Failed, r.ClientClosed, r.Attempts, r.Tokens.Input, r.Tokens.CacheRead, r.Tokens.CacheWrite,
-			r.Tokens.Output, r.Tokens.Reasoning, inMilliseconds(r.AverageMS))
+			r.Tokens.Output, r.Tokens.Reasoning, r.cost(), inMilliseconds(r.AverageMS))
 	}
 	table.end()
 }
@@ -164,12 +191,43 @@ func printStory(out *output, r *requestAnswer) {
 	if r.FirstMS > 0 {
 		out.printf("content   after %s", inMilliseconds(r.FirstMS))
 	}
-	if t := r.Tokens; t != (tokenCount{}) {
-		out.printf("tokens    %d input, %d cache read, %d cache write, %d output, %d reasoning", t.Input, t.CacheRead, t.CacheWrite, t.Output, t.Reasoning)
+	if r.QueueMS > 0 {
+		out.printf("waited    %s until the first upstream was asked", inMilliseconds(r.QueueMS))
 	}
+	printSpent(out, r)
 	if r.Warnings != "" {
 		out.printf("lost      %s", r.Warnings)
 	}
+}
+
+// printSpent tells what a request used and what that cost.
+func printSpent(out *output, r *requestAnswer) {
+	t := r.Tokens
+	if t == (tokenCount{}) {
+		return
+	}
+	estimated := ""
+	if t.Estimated {
+		estimated = "; an estimate, since the upstream did not tell all of them"
+	}
+	out.printf("tokens    %d input, %d cache read, %d cache write, %d output, %d reasoning%s", t.Input, t.CacheRead, t.CacheWrite, t.Output, t.Reasoning, estimated)
+	if r.Cost == nil {
+		out.printf("cost      not known: no file has the prices of this model")
+		return
+	}
+	var parts []string
+	for _, part := range r.CostOf {
+		if part.Kind == "request" {
+			parts = append(parts, "$"+dollars(part.Cost)+" for the request")
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%d %s x $%s", part.Tokens, strings.ReplaceAll(part.Kind, "_", " "), dollars(part.PerMillion)))
+	}
+	made := "; the prices have changed since"
+	if len(parts) > 0 {
+		made = " = " + strings.Join(parts, " + ") + ", per million tokens"
+	}
+	out.printf("cost      $%s%s", dollars(*r.Cost), made)
 }
 
 func outcomeColour(outcome string) colour {
@@ -185,6 +243,14 @@ func outcomeColour(outcome string) colour {
 // read is all that the upstream read, written all that it wrote.
 func (t tokenCount) read() int64    { return t.Input + t.CacheRead + t.CacheWrite }
 func (t tokenCount) written() int64 { return t.Output + t.Reasoning }
+
+// shown is a number of these tokens, marked where it is an estimate.
+func (t tokenCount) shown(tokens int64) string {
+	if t.Estimated {
+		return fmt.Sprintf("~%d", tokens)
+	}
+	return strconv.FormatInt(tokens, 10)
+}
 
 func inMilliseconds(ms float64) string {
 	if ms == 0 {

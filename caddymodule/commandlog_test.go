@@ -42,7 +42,7 @@ func TestCommandsTellWhatBecameOfRequests(t *testing.T) {
 	}
 
 	usage := run(t, "", "usage", "--by", "provider", address).want(t, 0).stdout
-	if !regexp.MustCompile(`(?m)^b +1 +1 +0 +0 +2 +5 +0 +0 +2 +0 +\S+$`).MatchString(usage) {
+	if !regexp.MustCompile(`(?m)^b +1 +1 +0 +0 +2 +5 +0 +0 +2 +0 +\? +\S+$`).MatchString(usage) {
 		t.Errorf("usage prints\n%s", usage)
 	}
 	run(t, "", "usage", "--by", "moon", address).want(t, 1, `"moon" is none of`)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -59,6 +60,10 @@ func TestADayInTheLife(t *testing.T) {
 	}
 }
 
+// dayPrices are the prices of some of the day's models; those of the others are not
+// known.
+const dayPrices = `"prices": {"input": 2, "output": 8, "cache_read": 0.5},`
+
 // dayGateway is a gateway for three clients in front of three providers of three
 // keys each, and one that cannot be reached. a takes all protocols, b Chat
 // Completions and c Messages.
@@ -73,7 +78,7 @@ func dayGateway(t *testing.T, ledger *dayLedger) *gateway {
 	providers := map[string]string{"gone": provider("gone", "http://"+closedPort(t), "")}
 	t.Setenv("GONE_API_KEY", "gone-key")
 	models := map[string]string{
-		"m":        model("m", "", "a/up", "b/up", "c/up"),
+		"m":        model("m", dayPrices, "a/up", "b/up", "c/up"),
 		"chat":     model("chat", `"fallback_model_routings": ["messages"],`, "gone/up", "b/up-chat"),
 		"messages": model("messages", "", "c/up-messages", "a/up"),
 		"left":     model("left", `"aliases": ["left-*"],`, "a/fine"),
@@ -253,6 +258,11 @@ func (b *book) compareTokens(t *testing.T, e *dayEntry, row *requestAnswer, call
 	}
 	if row.Tokens != want {
 		t.Errorf("request %d, which %s: tokens %+v, want the upstream's %+v", e.number, e.kind, row.Tokens, want)
+	}
+	// Writes to a cache cost what reading costs, and thinking what writing does.
+	cost := float64((want.Input+want.CacheWrite)*2+want.written()*8)/1e6 + float64(want.CacheRead)*0.5/1e6
+	if row.Asked == "m" && want.read() > 0 && (row.Cost == nil || math.Abs(*row.Cost-cost) > 1e-12) {
+		t.Errorf("request %d, which %s: cost %v, want %v", e.number, e.kind, row.Cost, cost)
 	}
 	if e.told != nil && *e.told != (tokensTold{want.read(), want.CacheRead, want.written()}) {
 		t.Errorf("request %d, which %s: the client was told %+v, the upstream said %+v", e.number, e.kind, *e.told, want)

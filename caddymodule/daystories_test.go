@@ -41,13 +41,13 @@ func addStories(t *testing.T, ledger *dayLedger, providers, models map[string]st
 	}
 	t.Setenv("F_API_KEY_2", "f-key-2")
 	providers["e"] = strings.NewReplacer(`"responses": "/responses",`, "", `"messages": "/messages",`, "").Replace(providers["e"])
-	models["plain"] = model("plain", "", "d/fine")
-	models["crossing"] = model("crossing", "", "e/fine")
+	models["plain"] = model("plain", dayPrices, "d/fine")
+	models["crossing"] = model("crossing", dayPrices, "e/fine")
 	models["fallback"] = model("fallback", "", "g/limited", "d/broken", "e/fine")
 	models["refused"] = model("refused", "", "f/refused", "d/fine")
 	models["trouble"] = model("trouble", "", "d/broken", "e/overloaded")
 	models["left-in-a-story"] = model("left-in-a-story", "", "d/fine")
-	models["cut"] = model("cut", "", "d/cut")
+	models["cut"] = model("cut", dayPrices, "d/cut")
 }
 
 // What is different whenever a story is told.

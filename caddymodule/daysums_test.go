@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,15 @@ func (u *usageReport) add(row *requestAnswer) {
 	u.Tokens.CacheWrite += row.Tokens.CacheWrite
 	u.Tokens.Output += row.Tokens.Output
 	u.Tokens.Reasoning += row.Tokens.Reasoning
+	if row.Tokens.Estimated {
+		u.Estimated++
+	}
+	switch {
+	case row.Cost != nil:
+		u.Cost += *row.Cost
+	case row.Tokens.read()+row.Tokens.written() > 0:
+		u.CostUnknown++
+	}
 	u.BytesIn += row.BytesIn
 	u.BytesOut += row.BytesOut
 }
@@ -84,10 +94,14 @@ func (b *book) compareSums(t *testing.T) {
 		table := strings.Split(run(t, "", "usage", "--by", string(by), "--address=localhost:2999").want(t, 0).stdout, "\n")
 		for _, row := range has.Rows {
 			row.AverageMS = 0
+			line := row.line()
+			if w := want[row.Name]; w != nil && math.Abs(w.Cost-row.Cost) < 1e-9 {
+				row.Cost = w.Cost // but for the order of the sum
+			}
 			if w := want[row.Name]; w == nil || row != *w {
 				t.Errorf("usage --by %s prints %+v, the rows come to %+v", by, row, w)
 			}
-			if line := row.line(); !slices.ContainsFunc(table, func(printed string) bool {
+			if !slices.ContainsFunc(table, func(printed string) bool {
 				return strings.HasPrefix(strings.Join(strings.Fields(printed), " "), line)
 			}) {
 				t.Errorf("usage --by %s prints no line %q:\n%s", by, line, strings.Join(table, "\n"))
@@ -99,5 +113,5 @@ func (b *book) compareSums(t *testing.T) {
 // line is how the row begins in the table, with single spaces.
 func (u *usageReport) line() string {
 	return fmt.Sprint(cmp.Or(u.Name, "-"), " ", u.Requests, " ", u.OK, " ", u.Failed, " ", u.ClientClosed, " ", u.Attempts, " ",
-		u.Tokens.Input, " ", u.Tokens.CacheRead, " ", u.Tokens.CacheWrite, " ", u.Tokens.Output, " ", u.Tokens.Reasoning)
+		u.Tokens.Input, " ", u.Tokens.CacheRead, " ", u.Tokens.CacheWrite, " ", u.Tokens.Output, " ", u.Tokens.Reasoning, " ", u.cost())
 }

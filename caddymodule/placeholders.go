@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -104,12 +103,6 @@ func (a *account) number(name string) (any, bool) {
 		return tokens, true
 	}
 	return "", true
-}
-
-// dollars is a sum of money without an exponent, to the millionth of a cent.
-func dollars(cost float64) string {
-	text := strconv.FormatFloat(cost, 'f', 10, 64)
-	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 
 // last is the attempt that answered, or else the one that began last. The former

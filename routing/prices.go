@@ -116,6 +116,28 @@ func (r *Route) PricesFor(upstream string) *Prices {
 	return nil
 }
 
+// PricesOf are the prices that hold now for answers of a provider's model, upstream,
+// to requests that ask for a model: those of each route that leads from one to the
+// other and whose prices are known.
+func (r *Router) PricesOf(asked, provider, upstream string) (known []*Prices) {
+	m, ok := r.catalog.Resolve(asked)
+	if !ok {
+		return nil
+	}
+	p, q := r.plans[m], &Request{Model: asked}
+	for _, part := range [...]*sequence{&p.sequence, &p.context, &p.policy} {
+		for _, c := range part.candidates {
+			if c.route.Provider.ID != provider || c.upstreamModel(q) != upstream {
+				continue
+			}
+			if prices := c.pricesOf(upstream); prices != nil {
+				known = append(known, prices)
+			}
+		}
+	}
+	return known
+}
+
 // pricesOf are those that the provider's file has for a model, nil where it has
 // none.
 func (p *Provider) pricesOf(upstream string) *Prices {
