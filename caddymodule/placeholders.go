@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -20,6 +21,7 @@ const placeholderPrefix = "http.llm_proxy."
 // known: by placeholders, and in the access log.
 type account struct {
 	model    string // that the client asked for
+	logical  string // the logical name of what answers to that; empty: nothing does
 	attempts []routing.Attempt
 	done     bool // the attempts are all there will be
 	class    routing.Class
@@ -27,6 +29,7 @@ type account struct {
 	answered bool
 	streamed bool
 	upstream translate.Protocol // that the answer came in
+	paused   time.Duration      // the request waited for a key
 
 	// What settle finds when the answer is over. The tokens are nothing before,
 	// and remain so where nothing answered, or where they were only counted.
@@ -143,10 +146,10 @@ func (a *account) begin(ctx context.Context, model string) {
 func (a *account) end(answer *routing.Answer, failure *routing.Failure) {
 	a.done = true
 	if failure != nil {
-		a.attempts, a.class = failure.Attempts, failure.Class
+		a.attempts, a.class, a.logical = failure.Attempts, failure.Class, failure.Logical
 		return
 	}
-	a.attempts, a.upstream = answer.Attempts, answer.Protocol
+	a.attempts, a.upstream, a.logical, a.paused = answer.Attempts, answer.Protocol, answer.Logical, answer.Paused
 	a.answer, a.answered, a.streamed = answer, true, answer.Stream != nil
 }
 

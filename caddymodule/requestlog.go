@@ -119,6 +119,7 @@ func (s *sharedLog) Destruct() error {
 	if err := s.Close(); err != nil {
 		s.logger.Error("closing the request log", zap.Error(err))
 	}
+	logs.retire(s.Log)
 	return nil
 }
 
@@ -132,6 +133,9 @@ func (rt *runtime) openLog(h *Handler) error {
 	options.Logger = h.logger
 	value, _, err := requestLogs.LoadOrNew(key, func() (caddy.Destructor, error) {
 		opened, err := logging.Open(options)
+		if err == nil {
+			logs.add(opened)
+		}
 		return &sharedLog{opened, h.logger}, err
 	})
 	if err != nil {
@@ -163,10 +167,14 @@ func (l *Log) options() (key string, o logging.Options, err error) {
 	return o.Path, o, nil
 }
 
-// trace is what the request log wants to know beside the account of a request.
+// trace is what the request log and the metrics want to know beside the account of a
+// request.
 type trace struct {
 	began    time.Time
-	first    time.Duration // to the first content
+	reading  time.Duration // of the body
+	first    time.Duration // to the first byte of an answer, which has shown content then
+	contents int           // pieces of content of a stream, by its end
+	atFirst  int           // those of them that there were when it began
 	status   int           // that the client was sent
 	in, out  int64         // bytes of the bodies
 	left     bool          // the client could not be written to
@@ -174,13 +182,13 @@ type trace struct {
 	skipped  []routing.Skip
 }
 
-// record adds the request to the log. It runs also when the request panics.
-func (x *exchange) record() {
+// record adds the request to the log, now being when it ended.
+func (x *exchange) record(now time.Time) {
 	t, a := &x.trace, &x.account
 	r := &logging.Record{
 		ID:       x.id,
 		Start:    t.began,
-		Total:    time.Since(t.began),
+		Total:    now.Sub(t.began),
 		First:    t.first,
 		Client:   x.clientName(),
 		Endpoint: x.r.URL.Path,

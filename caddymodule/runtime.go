@@ -43,6 +43,7 @@ type runtime struct {
 	names    *routeNames
 	log      *logging.Log // nil: no request is kept
 	logProbe logProbe
+	requests requestSeries
 	refs     atomic.Int64
 	closers  []func()
 }

@@ -2,11 +2,8 @@ package caddymodule
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
-	goruntime "runtime"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -60,6 +57,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		e.protocol = translate.Messages
 	}
 	x := &exchange{handler: h, runtime: rt, endpoint: e, w: w, r: r}
+	x.trace.began = time.Now()
 	if replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		// Asking for it also puts it into the access log.
 		x.id, _ = replacer.GetString("http.request.uuid")
@@ -94,12 +92,19 @@ func (x *exchange) serve() {
 		x.showModel()
 	default:
 		traffic.requests.Add(1)
-		defer traffic.requests.Add(-1)
-		if x.runtime.log != nil {
-			x.trace.began = time.Now()
-			defer x.record()
-		}
+		defer x.finish()
 		x.generate()
+	}
+}
+
+// finish tells what became of a request for an answer. It runs also when the request
+// panics.
+func (x *exchange) finish() {
+	traffic.requests.Add(-1)
+	now := time.Now()
+	x.measure(now)
+	if x.runtime.log != nil {
+		x.record(now)
 	}
 }
 
@@ -232,7 +237,9 @@ func (x *exchange) letGo() {
 
 // ask finds an answer, or tells the client why there is none and returns nil.
 func (x *exchange) ask() *routing.Answer {
+	began := time.Now()
 	body, e := x.handler.readBody(x.w, x.r)
+	x.trace.reading = time.Since(began)
 	if e != nil {
 		if x.r.ProtoMajor == 1 {
 			// What is left of the body is not worth reading. Other versions
@@ -275,12 +282,16 @@ func (x *exchange) ask() *routing.Answer {
 		return nil
 	}
 	x.trace.skipped = answer.Skipped
-	if x.runtime.log != nil {
-		x.trace.first = time.Since(x.trace.began)
-	}
 	x.logSkipped(q, answer.Skipped)
 	x.logAttempts(q, answer.Attempts)
 	return answer
+}
+
+// begin writes the header of an answer.
+func (x *exchange) begin(a *routing.Answer) {
+	x.committed = true
+	x.trace.status, x.trace.first = a.Status, time.Since(x.trace.began)
+	x.w.WriteHeader(a.Status)
 }
 
 // whole writes a complete answer.
@@ -292,9 +303,7 @@ func (x *exchange) whole(a *routing.Answer) {
 		// believe the header.
 		setHeaders(h, "Content-Type", "application/json")
 	}
-	x.committed = true
-	x.trace.status = a.Status
-	x.w.WriteHeader(a.Status)
+	x.begin(a)
 	n, err := x.w.Write(a.Whole.Bytes())
 	x.trace.out = int64(n)
 	if err != nil {
@@ -310,9 +319,9 @@ func (x *exchange) stream(a *routing.Answer) {
 	setHeaders(x.w.Header(), "Content-Type", "text/event-stream", "X-Accel-Buffering", "no")
 	events := newEventWriter(x.w)
 	defer events.close()
-	x.committed = true
-	x.trace.status = a.Status
-	x.w.WriteHeader(a.Status)
+	x.trace.atFirst = a.Stream.Contents()
+	defer func() { x.trace.contents = a.Stream.Contents() }()
+	x.begin(a)
 	if a.Crossed {
 		events.pings(x.endpoint.protocol, func(fault any) {
 			x.handler.logger.Error("panic while sending a ping", zap.String("uuid", x.id), zap.String("panic", describePanic(fault)))
@@ -381,35 +390,4 @@ func (x *exchange) fail(e *translate.Error, retryAfter time.Duration) {
 	}
 	x.trace.status = e.StatusFor(x.endpoint.protocol)
 	x.trace.out = int64(writeError(x.w, x.endpoint.protocol, e, x.id, retryAfter))
-}
-
-// recover keeps a fault of ours from taking more than this request with it.
-// After the answer has begun the connection is cut: nothing may look whole.
-func (x *exchange) recover() {
-	fault := recover()
-	if fault == nil {
-		return
-	}
-	stack := debug.Stack()
-	if elsewhere, ok := fault.(*routing.Fault); ok {
-		fault, stack = elsewhere.Value, elsewhere.Stack
-	}
-	if fault == http.ErrAbortHandler {
-		panic(fault)
-	}
-	x.handler.logger.Error("panic while serving a request",
-		zap.String("uuid", x.id), zap.String("panic", describePanic(fault)), zap.ByteString("stack", stack))
-	if x.committed {
-		panic(http.ErrAbortHandler)
-	}
-	x.fail(&translate.Error{Status: http.StatusInternalServerError, Message: "internal error; the gateway's log has it under this request's id"}, 0)
-}
-
-// describePanic is what a log may know of a panic. The runtime's own errors hold
-// numbers and types; any other value may hold a key or a prompt.
-func describePanic(fault any) string {
-	if err, ok := fault.(goruntime.Error); ok {
-		return err.Error()
-	}
-	return fmt.Sprintf("a value of type %T", fault)
 }

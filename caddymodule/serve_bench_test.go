@@ -59,7 +59,7 @@ func (s *sink) FlushError() error           { return nil }
 
 func (s *sink) SetReadDeadline(time.Time) error { return nil }
 
-func benchmarkHandler(b *testing.B, transport http.RoundTripper) *Handler {
+func benchmarkHandler(b testing.TB, transport http.RoundTripper) *Handler {
 	b.Helper()
 	g := &gateway{t: &testing.T{}, dir: b.TempDir()}
 	g.write("providers", "p", provider("p", "http://upstream", ""))

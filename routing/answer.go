@@ -20,6 +20,10 @@ type Answer struct {
 	// began. The one without a class is the answer; a hedge that it has outrun
 	// may have begun after it.
 	Attempts []Attempt
+	// Logical is the logical name of the model that was asked for.
+	Logical string
+	// Paused is how long the request waited for a key; see Options.Wait.
+	Paused time.Duration
 	// Status and Header are the upstream's.
 	Status int
 	Header http.Header

@@ -29,6 +29,10 @@ type Attempt struct {
 	// was taken as the answer.
 	Start    time.Time
 	Duration time.Duration
+	// Waited is how much of Duration went by between the sending of the request
+	// and the last byte that was needed: the rest was the gateway's own work. 0
+	// for an attempt that failed.
+	Waited time.Duration
 	// Status is the upstream's HTTP status, 0 when none came.
 	Status int
 	// Class is empty for the attempt that answered.
@@ -89,6 +93,8 @@ type result struct {
 	whole   *Body
 	stream  *Stream
 	failure *failure
+	// waited is the time of a good answer that was not the gateway's.
+	waited time.Duration
 }
 
 // failure is one attempt's fault, not yet what the client is told.
@@ -146,6 +152,7 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 		deadline.awaitWhole()
 	}
 
+	sent := time.Now()
 	response, err := c.transport.RoundTrip(upstream)
 	if err != nil {
 		deadline.stop()
@@ -157,7 +164,10 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 	encoded := hasCoding(response.Header)
 	if q.Stream && good && !encoded {
 		stream, f := openStream(ctx, cancel, deadline, q, response, key)
-		return result{status: response.StatusCode, header: response.Header, stream: stream, failure: f}
+		if f != nil {
+			return result{failure: f}
+		}
+		return result{status: response.StatusCode, header: response.Header, stream: stream, waited: stream.came.Sub(sent)}
 	}
 
 	defer cancel(nil)
@@ -169,11 +179,11 @@ func call(ctx context.Context, q *Request, c *Candidate, model string, key *keys
 	case encoded:
 		return result{failure: broken(response, "the answer is in an encoding that was not asked for")}
 	}
-	whole, f := readWhole(ctx, q, response, response.Body, key)
+	whole, came, f := readWhole(ctx, q, response, response.Body, key)
 	if f == nil && q.asked != nil {
 		whole, f = translated(whole, q.asked, response)
 	}
-	return result{status: response.StatusCode, header: response.Header, whole: whole, failure: f}
+	return result{status: response.StatusCode, header: response.Header, whole: whole, failure: f, waited: came.Sub(sent)}
 }
 
 // hasCoding reports whether a body is in a content coding. The transport asks for
@@ -289,27 +299,27 @@ func reportedFailure(response *http.Response, e translate.Error, body []byte, ke
 }
 
 // readWhole reads a whole answer from body, that of the response, and makes sure
-// that it is one.
-func readWhole(ctx context.Context, q *Request, response *http.Response, body io.Reader, key *keys.Key) (*Body, *failure) {
+// that it is one. came is when the last byte of it was there.
+func readWhole(ctx context.Context, q *Request, response *http.Response, body io.Reader, key *keys.Key) (whole *Body, came time.Time, f *failure) {
 	// What is announced is no reason to make room for more than 1 MiB.
-	whole := NewBody(int(min(max(response.ContentLength+1, 2<<10), 1<<20)))
+	whole = NewBody(int(min(max(response.ContentLength+1, 2<<10), 1<<20)))
 	n, err := whole.ReadFrom(io.LimitReader(body, maxAnswer+1))
-	if err != nil {
-		whole.Release()
-		if cause := context.Cause(ctx); cause != nil {
-			return nil, cancelled(cause)
-		}
-		return nil, broken(response, "reading the answer: "+scrub(describe(err), key))
+	came = time.Now()
+	switch {
+	case err != nil && context.Cause(ctx) != nil:
+		f = cancelled(context.Cause(ctx))
+	case err != nil:
+		f = broken(response, "reading the answer: "+scrub(describe(err), key))
+	case n > maxAnswer:
+		f = broken(response, "the answer is larger than 64 MiB")
+	default:
+		f = judgeWhole(q, response, whole.Bytes(), key)
 	}
-	if n > maxAnswer {
+	if f != nil {
 		whole.Release()
-		return nil, broken(response, "the answer is larger than 64 MiB")
+		return nil, came, f
 	}
-	if f := judgeWhole(q, response, whole.Bytes(), key); f != nil {
-		whole.Release()
-		return nil, f
-	}
-	return whole, nil
+	return whole, came, nil
 }
 
 func judgeWhole(q *Request, response *http.Response, body []byte, key *keys.Key) *failure {

@@ -66,6 +66,7 @@ func (r *Router) Do(ctx context.Context, q *Request) (*Answer, *Failure) {
 		w.enqueue(p.order(w.arranged[:0], w.conversation, q, now))
 		answer := w.hedged(ctx)
 		if answer != nil {
+			answer.Logical, answer.Paused = p.model.LogicalName, waited
 			return answer, nil
 		}
 		now = time.Now()
@@ -77,7 +78,9 @@ func (r *Router) Do(ctx context.Context, q *Request) (*Answer, *Failure) {
 			if w.refused {
 				r.notify(Notice{Kind: RetryRefused})
 			}
-			return nil, w.failure(now)
+			failure := w.failure(now)
+			failure.Logical = p.model.LogicalName
+			return nil, failure
 		}
 		waited += d
 		now = time.Now()

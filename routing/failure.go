@@ -24,6 +24,9 @@ type Failure struct {
 	Permanent bool
 	// RetryAfter is when another try makes sense, 0 when nobody knows.
 	RetryAfter time.Duration
+	// Logical is the logical name of the model that was asked for; empty when no
+	// model answers to what the client wrote.
+	Logical string
 	// Attempts are all upstream calls of the request.
 	Attempts []Attempt
 	// Skipped are the candidates that were passed over.

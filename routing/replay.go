@@ -18,7 +18,7 @@ func (s *Stream) replay(q *Request, response *http.Response, start []byte) *fail
 		return s.notEvents(start, response)
 	}
 	s.deadline.awaitWhole()
-	whole, f := readWhole(s.ctx, q, response, io.MultiReader(bytes.NewReader(start), s.body), s.key)
+	whole, _, f := readWhole(s.ctx, q, response, io.MultiReader(bytes.NewReader(start), s.body), s.key)
 	if f != nil {
 		return f
 	}

@@ -30,6 +30,7 @@ type Stream struct {
 	buffer   *[]byte
 	buffers  *sync.Pool    // where buffer is from
 	seen     int           // bytes read
+	came     time.Time     // when what held its first content had been read
 	held     []byte        // read before the first content, not yet passed on
 	rest     []byte        // the start of an event whose end has not been read yet
 	alive    int           // of the watcher, when the deadline last heard of it
@@ -107,6 +108,7 @@ func (s *Stream) observe(q *Request) {
 func (s *Stream) awaitContent(q *Request, response *http.Response) *failure {
 	for {
 		n, err := s.body.Read(*s.buffer)
+		s.came = time.Now()
 		chunk := (*s.buffer)[:n]
 		if !s.sniffed && n > 0 {
 			start := append(bytes.TrimLeft(s.held, "\r\n"), chunk...)
@@ -379,6 +381,10 @@ func (s *Stream) Failure() (class Class, reason string, ok bool) {
 
 // Usage is what the upstream has counted so far. Not to be called after Close.
 func (s *Stream) Usage() (translate.Usage, bool) { return s.watcher.Usage() }
+
+// Contents is how many pieces of content the upstream has sent so far. Not to be
+// called after Close.
+func (s *Stream) Contents() int { return s.watcher.Contents() }
 
 // KeepMemory says that what Next returned last may still be read after Close: an
 // HTTP/2 server whose client leaves in the middle of a write returns from it

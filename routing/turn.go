@@ -169,6 +169,7 @@ func (t *turn) attempt(ctx context.Context, lease *keys.Lease, visit *keys.Visit
 		KeyID:    lease.Key.ID,
 		Start:    started,
 		Duration: now.Sub(started),
+		Waited:   result.waited,
 		Status:   result.status,
 	}
 	if result.failure == nil {
