@@ -33,6 +33,8 @@ type exchange struct {
 	// committed says that the answer has begun, so that nothing else may be
 	// written than its rest.
 	committed bool
+	ownTrace  bool     // the headers' trace is one of this Caddy
+	tracing   *tracing // nil: it leaves no trace
 	// account is for placeholders and the access log, trace for the request log.
 	account account
 	trace   trace
@@ -92,6 +94,7 @@ func (x *exchange) serve() {
 		x.showModel()
 	default:
 		traffic.requests.Add(1)
+		x.startTrace()
 		defer x.finish()
 		x.generate()
 	}
@@ -105,6 +108,9 @@ func (x *exchange) finish() {
 	x.measure(now)
 	if x.runtime.log != nil {
 		x.record(now)
+	}
+	if x.tracing != nil {
+		x.endTrace(now)
 	}
 }
 
@@ -265,7 +271,7 @@ func (x *exchange) ask() *routing.Answer {
 		x.fail(e, 0)
 		return nil
 	}
-	q.Client = x.clientName()
+	q.Client, q.OwnTrace = x.clientName(), x.ownTrace
 	// The transport notes in Caddy's variables what its dials need to know,
 	// and a dial may outlive its attempt: without the variables two attempts
 	// cannot meet in them.
@@ -303,6 +309,9 @@ func (x *exchange) whole(a *routing.Answer) {
 		// believe the header.
 		setHeaders(h, "Content-Type", "application/json")
 	}
+	if x.tracing != nil {
+		x.tracing.answer.read(x.endpoint.protocol, a.Whole.Bytes())
+	}
 	x.begin(a)
 	n, err := x.w.Write(a.Whole.Bytes())
 	x.trace.out = int64(n)
@@ -336,6 +345,9 @@ func (x *exchange) stream(a *routing.Answer) {
 			// The client has left, or looks as if it had. Should it still
 			// read, it must not see a clean end.
 			panic(http.ErrAbortHandler)
+		}
+		if x.tracing != nil {
+			x.tracing.answer.readStream(x.endpoint.protocol, chunk)
 		}
 		if err = events.write(chunk); err != nil {
 			x.trace.left = true

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,6 +45,22 @@ type Attempt struct {
 	Cooled time.Duration
 
 	candidate *Candidate
+}
+
+// Server is where the attempt went: the host of the route's base URL, and its port.
+func (a *Attempt) Server() (host string, port int) {
+	base, err := url.Parse(a.candidate.route.BaseURL)
+	if err != nil {
+		return "", 0 // it was checked when the files were loaded
+	}
+	port, _ = strconv.Atoi(base.Port())
+	if port == 0 {
+		port = 443
+		if base.Scheme == "http" {
+			port = 80
+		}
+	}
+	return base.Hostname(), port
 }
 
 // Limits on what an upstream may send. A reply is hostile input.

@@ -38,6 +38,10 @@ type Request struct {
 	// Header holds the client's headers. Only those of an allow list go
 	// upstream, and never a credential.
 	Header http.Header
+	// OwnTrace says that Traceparent and Tracestate in Header are of this
+	// gateway's own traces, which are nothing for providers; those of a client go
+	// with its request.
+	OwnTrace bool
 	// Hop is how many gateways of this kind the request has passed before.
 	Hop int
 	// Beta says that the query held beta=true, which Anthropic's SDKs add to
@@ -65,6 +69,9 @@ func (q *Request) has(name string) bool {
 // upstream with the request. What one vendor's clients say to its servers means
 // nothing to another's, and names what a translated body may not have.
 func (q *Request) forwards(name string) bool {
+	if q.OwnTrace && (name == "Traceparent" || name == "Tracestate") {
+		return false
+	}
 	if q.asked == nil {
 		return forwardedHeader(name)
 	}
