@@ -28,7 +28,7 @@ func (rt *runtime) databaseHealth(now time.Time) databaseHealth {
 	health := databaseHealth{Status: healthy}
 	took, err := rt.logProbe.ask(rt.log, now)
 	if err == nil {
-		ms := float64(took.Microseconds()) / 1000
+		ms := milliseconds(took)
 		health.ResponseTimeMS = &ms
 	}
 	switch stats := rt.log.Stats(); {

@@ -66,7 +66,9 @@ var version = "dev"
 // `{http.llm_proxy.key_id}` | The public name of the key that was used
 // `{http.llm_proxy.attempts}` | How many upstream calls there were
 // `{http.llm_proxy.class}` | The class of the failure, also of a stream that broke off; empty when the request was answered
+// `{http.llm_proxy.outcome}` | How the request ended: ok, error, partial (the stream broke off) or client_closed
 // `{http.llm_proxy.streamed}` | Whether the answer is a stream: true or false
+// `{http.llm_proxy.first_content_ms}` | Milliseconds from the arrival of the request to the beginning of its answer
 // `{http.llm_proxy.input_tokens}` | Tokens that the model read, from a cache or not
 // `{http.llm_proxy.output_tokens}` | Tokens that the model wrote, thinking included
 // `{http.llm_proxy.cache_read_tokens}` | Those of the first that came from the prompt cache
@@ -76,8 +78,8 @@ var version = "dev"
 // `{http.llm_proxy.cost}` | What they cost, in US dollars; empty where a price is not known
 //
 // The tokens of a stream are known at its end, and those of another answer when it
-// begins. Whether they are an estimate, and the cost, are known when the answer has
-// been written. The site's access log, if it has one, has most of this by itself as
+// begins. Whether they are an estimate, the cost and the outcome are known when the
+// answer has been written. The site's access log, if it has one, has most of this by itself as
 // "llm_proxy".
 type Handler struct {
 	// Directory of provider files, one JSON file per provider, relative to

@@ -65,6 +65,16 @@ func (x *exchange) placeholder(key string) (any, bool) {
 		return string(a.upstream), true
 	case "class":
 		return string(a.class), true
+	case "outcome":
+		if x.over {
+			return x.outcome(), true
+		}
+		return "", true
+	case "first_content_ms":
+		if x.trace.first > 0 {
+			return milliseconds(x.trace.first), true
+		}
+		return "", true
 	}
 	return a.number(name)
 }
@@ -130,15 +140,14 @@ func (a *account) usage() translate.Usage {
 	return usage
 }
 
-// begin notes what is asked for, and that the access log shall tell what comes
-// of it. The log asks when the request is over, and only where one is written.
-func (a *account) begin(ctx context.Context, model string) {
-	a.model = model
+// describe lets the access log tell what comes of the request. The log asks when that
+// is over, and only where one is written.
+func (x *exchange) describe(ctx context.Context) {
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok || server.Logs == nil {
 		return
 	}
 	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		extra.Set(zap.Object("llm_proxy", a))
+		extra.Set(zap.Object("llm_proxy", x))
 	}
 }
 
@@ -170,19 +179,27 @@ func (a *account) settle(operation translate.Operation, read int64) {
 }
 
 // MarshalLogObject implements zapcore.ObjectMarshaler.
-func (a *account) MarshalLogObject(to zapcore.ObjectEncoder) error {
+func (x *exchange) MarshalLogObject(to zapcore.ObjectEncoder) error {
+	a := &x.account
+	to.AddString("client", x.clientName())
+	to.AddString("protocol", string(x.endpoint.protocol))
 	to.AddString("model", a.model)
 	if last := a.last(); last.Provider != "" {
 		to.AddString("provider", last.Provider)
 		to.AddString("upstream_model", last.Model)
 		to.AddString("key_id", last.KeyID)
 	}
+	if a.upstream != "" {
+		to.AddString("upstream_protocol", string(a.upstream))
+	}
 	to.AddInt("attempts", len(a.attempts))
+	to.AddString("outcome", x.outcome())
 	if a.class != "" {
 		to.AddString("class", string(a.class))
 	}
 	if a.answered {
 		to.AddBool("streamed", a.streamed)
+		to.AddFloat64("first_content_ms", milliseconds(x.trace.first))
 	}
 	if usage := a.usage(); usage.Total() > 0 {
 		to.AddInt64("input_tokens", usage.Input+usage.CacheRead+usage.CacheWrite)
@@ -206,4 +223,4 @@ func (a *account) MarshalLogObject(to zapcore.ObjectEncoder) error {
 }
 
 // Interface guard
-var _ zapcore.ObjectMarshaler = (*account)(nil)
+var _ zapcore.ObjectMarshaler = (*exchange)(nil)

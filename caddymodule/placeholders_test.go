@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 // placeholders are all that the module has.
 var placeholders = []string{
 	"client", "protocol", "model", "provider", "upstream_model", "upstream_protocol",
-	"attempts", "class", "streamed", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+	"attempts", "class", "outcome", "streamed", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
 	"reasoning_tokens", "tokens_estimated", "cost",
 }
 
@@ -34,6 +35,7 @@ func TestPlaceholdersAndTheAccessLogTellWhatBecameOfARequest(t *testing.T) {
 		fmt.Fprintf(&header, "%s={http.llm_proxy.%s};", name, name)
 		fmt.Fprintf(&fields, "log_append p_%s {http.llm_proxy.%s}\n", name, name)
 	}
+	fields.WriteString("log_append p_first {http.llm_proxy.first_content_ms}\n")
 	file := filepath.Join(t.TempDir(), "access.log")
 	t.Setenv("P_API_KEY_1", "good")
 	t.Setenv("P_API_KEY_2", "bad")
@@ -67,40 +69,42 @@ func TestPlaceholdersAndTheAccessLogTellWhatBecameOfARequest(t *testing.T) {
 		{
 			name:    "a whole answer",
 			request: request{body: chatRequest},
-			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=;streamed=false;input_tokens=5;output_tokens=2;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
-			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=;streamed=false;input_tokens=5;output_tokens=2;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=false;cost=0.00003;",
-			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":1,"streamed":false,"input_tokens":5,"output_tokens":2,"cost":0.00003}`,
+			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=;outcome=;streamed=false;input_tokens=5;output_tokens=2;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
+			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=;outcome=ok;streamed=false;input_tokens=5;output_tokens=2;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=false;cost=0.00003;",
+			logged:  `{"client":"tests","protocol":"openai","model":"m","provider":"p","upstream_model":"up","key_id":"?","upstream_protocol":"openai","attempts":1,"outcome":"ok","streamed":false,"first_content_ms":"?","input_tokens":5,"output_tokens":2,"cost":0.00003}`,
 		},
 		{
 			name:    "a stream, after a dead key",
 			request: request{body: chatStreamed, header: map[string]string{"User-Agent": "stream"}},
-			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=2;class=;streamed=true;",
-			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=2;class=;streamed=true;input_tokens=6;output_tokens=3;cache_read_tokens=4;cache_write_tokens=;reasoning_tokens=;tokens_estimated=false;cost=0.000036;",
-			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":2,"streamed":true,"input_tokens":6,"output_tokens":3,"cache_read_tokens":4,"cost":0.000036}`,
+			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=2;class=;outcome=;streamed=true;",
+			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=2;class=;outcome=ok;streamed=true;input_tokens=6;output_tokens=3;cache_read_tokens=4;cache_write_tokens=;reasoning_tokens=;tokens_estimated=false;cost=0.000036;",
+			logged:  `{"client":"tests","protocol":"openai","model":"m","provider":"p","upstream_model":"up","key_id":"?","upstream_protocol":"openai","attempts":2,"outcome":"ok","streamed":true,"first_content_ms":"?","input_tokens":6,"output_tokens":3,"cache_read_tokens":4,"cost":0.000036}`,
 		},
 		{
 			name:    "a stream that breaks",
 			request: request{body: chatStreamed, header: map[string]string{"User-Agent": "cut"}},
-			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=;streamed=true;",
-			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=broken;streamed=true;input_tokens=10;output_tokens=2;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=true;cost=0.00004;",
-			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":1,"class":"broken","streamed":true,"input_tokens":10,"output_tokens":2,"tokens_estimated":true,"cost":0.00004}`,
+			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=;outcome=;streamed=true;",
+			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=openai;attempts=1;class=broken;outcome=partial;streamed=true;input_tokens=10;output_tokens=2;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=true;cost=0.00004;",
+			logged:  `{"client":"tests","protocol":"openai","model":"m","provider":"p","upstream_model":"up","key_id":"?","upstream_protocol":"openai","attempts":1,"outcome":"partial","class":"broken","streamed":true,"first_content_ms":"?","input_tokens":10,"output_tokens":2,"tokens_estimated":true,"cost":0.00004}`,
 		},
 		{
 			name:    "a failure",
 			request: request{body: chatRequest, header: map[string]string{"User-Agent": "broken"}},
-			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=;attempts=1;class=broken;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
-			logged:  `{"model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":1,"class":"broken"}`,
+			early:   "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=;attempts=1;class=broken;outcome=;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
+			late:    "client=tests;protocol=openai;model=m;provider=p;upstream_model=up;upstream_protocol=;attempts=1;class=broken;outcome=error;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
+			logged:  `{"client":"tests","protocol":"openai","model":"m","provider":"p","upstream_model":"up","key_id":"?","attempts":1,"outcome":"error","class":"broken"}`,
 		},
 		{
 			name:    "a model that does not exist",
 			request: request{body: `{"model":"{env.HOME}","messages":[]}`},
-			early:   "client=tests;protocol=openai;model={env.HOME};provider=;upstream_model=;upstream_protocol=;attempts=0;class=model_unknown;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
-			logged:  `{"model":"{env.HOME}","attempts":0,"class":"model_unknown"}`,
+			early:   "client=tests;protocol=openai;model={env.HOME};provider=;upstream_model=;upstream_protocol=;attempts=0;class=model_unknown;outcome=;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
+			late:    "client=tests;protocol=openai;model={env.HOME};provider=;upstream_model=;upstream_protocol=;attempts=0;class=model_unknown;outcome=error;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
+			logged:  `{"client":"tests","protocol":"openai","model":"{env.HOME}","attempts":0,"outcome":"error","class":"model_unknown"}`,
 		},
 		{
 			name:    "a caller that is refused",
 			request: request{body: chatRequest, key: "wrong"},
-			early:   "client=;protocol=openai;model=;provider=;upstream_model=;upstream_protocol=;attempts=;class=;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
+			early:   "client=;protocol=openai;model=;provider=;upstream_model=;upstream_protocol=;attempts=;class=;outcome=;streamed=;input_tokens=;output_tokens=;cache_read_tokens=;cache_write_tokens=;reasoning_tokens=;tokens_estimated=;cost=;",
 			logged:  "null",
 		},
 	} {
@@ -126,6 +130,10 @@ func TestPlaceholdersAndTheAccessLogTellWhatBecameOfARequest(t *testing.T) {
 		if late.String() != tc.late {
 			t.Errorf("%s: log_append\n%s\nwant\n%s", tc.name, late.String(), tc.late)
 		}
+		first, err := strconv.ParseFloat(caddy.ToString(line["p_first"]), 64)
+		if answered := strings.Contains(tc.late, "streamed=true") || strings.Contains(tc.late, "streamed=false"); answered != (err == nil && first > 0) {
+			t.Errorf("%s: first_content_ms = %v, answered: %t", tc.name, line["p_first"], answered)
+		}
 		if field, _ := json.Marshal(line["llm_proxy"]); sameJSON(t, string(field)) != sameJSON(t, tc.logged) {
 			t.Errorf("%s: access log\n%s\nwant\n%s", tc.name, field, tc.logged)
 		}
@@ -143,7 +151,8 @@ func nthLine(t *testing.T, file string, n int) (line map[string]any) {
 	return line
 }
 
-// sameJSON is a text in one way of writing, with "?" for a key's public name.
+// sameJSON is a text in one way of writing, with "?" for a key's public name
+// and for times.
 func sameJSON(t *testing.T, text string) string {
 	t.Helper()
 	var v any
@@ -153,6 +162,9 @@ func sameJSON(t *testing.T, text string) string {
 	if object, ok := v.(map[string]any); ok {
 		if id, ok := object["key_id"].(string); ok && (len(id) == 8 || id == "?") {
 			object["key_id"] = "?"
+		}
+		if ms, ok := object["first_content_ms"].(float64); ok && ms > 0 && ms < 60_000 {
+			object["first_content_ms"] = "?"
 		}
 	}
 	same, err := json.Marshal(v)

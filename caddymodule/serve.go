@@ -33,6 +33,7 @@ type exchange struct {
 	// committed says that the answer has begun, so that nothing else may be
 	// written than its rest.
 	committed bool
+	over      bool     // what becomes of it is known
 	ownTrace  bool     // the headers' trace is one of this Caddy
 	tracing   *tracing // nil: it leaves no trace
 	// account is for placeholders and the access log, trace for the request log.
@@ -95,6 +96,7 @@ func (x *exchange) serve() {
 	default:
 		traffic.requests.Add(1)
 		x.startTrace()
+		x.describe(x.r.Context())
 		defer x.finish()
 		x.generate()
 	}
@@ -104,6 +106,7 @@ func (x *exchange) serve() {
 // panics.
 func (x *exchange) finish() {
 	traffic.requests.Add(-1)
+	x.over = true
 	now := time.Now()
 	x.measure(now)
 	if x.runtime.log != nil {
@@ -276,7 +279,7 @@ func (x *exchange) ask() *routing.Answer {
 	// and a dial may outlive its attempt: without the variables two attempts
 	// cannot meet in them.
 	ctx := context.WithValue(x.r.Context(), caddyhttp.VarsCtxKey, nil)
-	x.account.begin(ctx, q.Model)
+	x.account.model = q.Model
 	answer, failure := x.runtime.router.Do(ctx, q)
 	x.account.end(answer, failure)
 	x.runtime.names.count(x.account.attempts)
