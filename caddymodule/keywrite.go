@@ -22,6 +22,9 @@ type keyChange struct {
 	Key      string `json:"key,omitempty"`
 	Variable string `json:"variable"`
 	File     string `json:"file"`
+	// Overridden says that the environment sets the variable too, which goes
+	// before the file.
+	Overridden bool `json:"overridden,omitempty"`
 }
 
 // addKey adds a key of a provider to a file of variables (empty: .env), in a
@@ -139,6 +142,7 @@ func (c *keyChange) find(text string, providers []*routing.Provider, name string
 	for _, v := range own {
 		set[v.name] = true
 	}
+	defer func() { c.Overridden = c.Variable != "" && isSet(environ, c.Variable) }()
 	c.Variable, c.Provider, c.Key = "", "", ""
 	if set[name] {
 		c.Variable = name

@@ -1,0 +1,144 @@
+package caddymodule
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
+)
+
+// modelFlags are what add model is told.
+type modelFlags struct {
+	name, provider, model string
+	routes, fallbacks     []string
+	timeout               int
+	overwrite             bool
+	custom, list          bool
+}
+
+func addModelCommand() *cobra.Command {
+	var f modelFlags
+	cmd := &cobra.Command{
+		Use:   "model --name <name> --provider <provider> --model <model> [--route <provider>/<model>]...",
+		Short: "Adds a model that clients may ask for",
+		Long: `Adds a model that clients may ask for: writes its file, in the directory of
+--models. It is checked with all other files before, and nothing is written that
+would not load.
+
+--provider and --model are the first route; each --route is one more, in the order
+in which they are tried. With --custom nothing is served: the provider's model is
+only noted in the list beside the directory of models (config/models.json), from
+which setup offers models.`,
+		Args: noArguments,
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.name, "name", "n", "", "Name that clients ask for; a '/' in it makes a subdirectory")
+	flags.StringVarP(&f.provider, "provider", "p", "", "Provider of the first route")
+	flags.StringVarP(&f.model, "model", "m", "", "Name that the model has there")
+	flags.StringArrayVar(&f.routes, "route", nil, "Another route, as <provider>/<model>; repeatable")
+	flags.IntVarP(&f.timeout, "timeout", "t", 240, "Longest silence of a provider, in seconds")
+	flags.StringArrayVar(&f.fallbacks, "fallback", nil, "Model to fall back to; repeatable")
+	flags.BoolVarP(&f.overwrite, "overwrite", "o", false, "Replace a model of this name")
+	flags.BoolVarP(&f.custom, "custom", "c", false, "Only note a model of a provider in the list that setup offers")
+	flags.BoolVarP(&f.list, "list", "l", false, "List the models that there are")
+	addChangeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		switch {
+		case f.list:
+			return listWith(cmd, func(out *output, catalog *routing.Catalog, _ *variables) error {
+				return printModels(out, listModels(catalog, loadOptions(cmd, nil).ModelsDir, nil))
+			})
+		case f.custom:
+			return addCustom(cmd, &f)
+		}
+		m, err := f.toAdd()
+		if err != nil {
+			return err
+		}
+		files, err := filesToChange(cmd)
+		if err != nil {
+			return err
+		}
+		change, err := files.addModel(m, f.overwrite)
+		if err != nil {
+			return err
+		}
+		return tellChange(cmd, change, "caddy llm-proxy plan "+m.Name)
+	}
+	return cmd
+}
+
+// toAdd is the model that flags ask for.
+func (f *modelFlags) toAdd() (*newModel, error) {
+	m := &newModel{Name: f.name, Timeout: f.timeout, Fallbacks: f.fallbacks}
+	given, names := map[string]string{"--name": f.name}, []string{"--name"}
+	if f.provider+f.model != "" || len(f.routes) == 0 {
+		given["--provider"], given["--model"] = f.provider, f.model
+		names = append(names, "--provider", "--model")
+		m.Routes = append(m.Routes, newRoute{f.provider, f.model})
+	}
+	if err := wantAll(given, names...); err != nil {
+		return nil, err
+	}
+	for _, route := range f.routes {
+		provider, model, _ := strings.Cut(route, "/")
+		if provider == "" || model == "" {
+			return nil, fmt.Errorf("--route takes <provider>/<model>, such as groq/openai/gpt-oss-120b, not %q", route)
+		}
+		m.Routes = append(m.Routes, newRoute{provider, model})
+	}
+	if m.Timeout <= 0 {
+		return nil, fmt.Errorf("--timeout takes a number of seconds above 0, not %d", m.Timeout)
+	}
+	return m, nil
+}
+
+// addCustom notes a model of a provider.
+func addCustom(cmd *cobra.Command, f *modelFlags) error {
+	if err := wantAll(map[string]string{"--provider": f.provider, "--model": f.model}, "--provider", "--model"); err != nil {
+		return err
+	}
+	files, err := filesToChange(cmd)
+	if err != nil {
+		return err
+	}
+	if err := files.wantProvider(f.provider); err != nil {
+		return err
+	}
+	change, err := files.addCustomModel(f.provider, f.model)
+	if err != nil {
+		return err
+	}
+	out := newOutput(cmd)
+	if out.json {
+		err = out.printJSON(change)
+	} else {
+		switch change.Action {
+		case "unchanged":
+			out.printf("%s  %s has model %s of %s already", out.paint(yellow, "warning"), change.File, f.model, f.provider)
+		default:
+			out.printf("%s %s to %s, as a model of %s", out.paint(green, "added"), f.model, change.File, f.provider)
+		}
+	}
+	return cmp.Or(err, out.flush(cmd))
+}
+
+// wantProvider wants a provider's file to be there.
+func (c *configFiles) wantProvider(name string) error {
+	path, err := c.providerFile(name)
+	if err != nil {
+		return err
+	}
+	if _, present, err := lookAt(path); err != nil || present == nil {
+		return cmp.Or(err, unknownProviderName(name))
+	}
+	return nil
+}
+
+// knownModelsFile lists models of providers for those who choose one. The gateway
+// does not read it.
+func (c *configFiles) knownModelsFile() string { return filepath.Clean(c.models) + ".json" }

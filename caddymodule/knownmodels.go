@@ -1,0 +1,96 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
+
+// The objects of the list of known models, each with a sorted list of models by
+// provider: those that somebody wrote, and those that providers told of.
+const (
+	customModels     = "custom_models"
+	discoveredModels = "discovered_models"
+)
+
+// addCustomModel notes a model of a provider in the list of known models. The
+// action is "unchanged" where it is in it.
+func (c *configFiles) addCustomModel(provider, model string) (*fileChange, error) {
+	model = strings.TrimSpace(model)
+	if strings.ContainsFunc(model, isControl) {
+		return nil, fmt.Errorf("%q cannot name a model: it has control characters", model)
+	}
+	return c.noteModels(customModels, provider, func(known []string) []string { return append(known, model) })
+}
+
+// noteModels changes one provider's list.
+func (c *configFiles) noteModels(kind, provider string, change func(known []string) []string) (*fileChange, error) {
+	return c.changeKnownModels(func(text []byte) ([]byte, error) {
+		known, err := modelsIn(text, kind, provider)
+		if err != nil {
+			return nil, err
+		}
+		next := change(slices.Clone(known))
+		slices.Sort(next)
+		if next = slices.Compact(next); slices.Equal(next, known) {
+			return text, nil
+		}
+		list, err := json.MarshalIndent(next, "    ", "  ")
+		if err != nil {
+			return nil, err
+		}
+		return setField(text, []string{kind, provider}, string(list))
+	})
+}
+
+// modelsIn reads one provider's list.
+func modelsIn(text []byte, kind, provider string) ([]string, error) {
+	var models []string
+	value, known := gjson.GetBytes(text, kind).Map()[provider] // names may have dots
+	if known && !value.IsArray() {
+		return nil, errWrongList
+	}
+	for _, model := range value.Array() {
+		models = append(models, model.String())
+	}
+	return models, nil
+}
+
+// errWrongList says that the list of known models cannot be changed.
+var errWrongList = errors.New("it is not a list of known models; move it away")
+
+// changeKnownModels writes the list of known models anew.
+func (c *configFiles) changeKnownModels(change func(text []byte) ([]byte, error)) (*fileChange, error) {
+	path := c.knownModelsFile()
+	unlock, err := lockDirectory(c.providers)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	target, present, err := lookAt(path)
+	if err != nil {
+		return nil, err
+	}
+	done := &fileChange{Action: "added", File: path, Warnings: []problemReport{}}
+	text, mode := []byte("{\n  \"discovered_models\": {},\n  \"custom_models\": {}\n}\n"), configFileMode
+	if present != nil {
+		done.Action, mode = "changed", present.Mode().Perm()
+		if text, err = os.ReadFile(target); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", path, cause(err))
+		}
+	}
+	changed, err := change(text)
+	if err != nil {
+		return nil, fmt.Errorf("changing %s: %w", path, err)
+	}
+	if string(changed) == string(text) {
+		done.Action = "unchanged"
+		return done, nil
+	}
+	return done, exchangeFile(path, changed, mode)
+}
