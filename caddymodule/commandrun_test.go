@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,13 +24,19 @@ type ran struct {
 // run runs a command of llm-proxy in this process.
 func run(t *testing.T, stdin string, arguments ...string) ran {
 	t.Helper()
+	return runReading(t, strings.NewReader(stdin), arguments...)
+}
+
+// runReading is run with a standard input that may be a terminal.
+func runReading(t *testing.T, stdin io.Reader, arguments ...string) ran {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	ours := &cobra.Command{Use: "llm-proxy"}
 	fillCommand(ours)
 	root := &cobra.Command{Use: "caddy", SilenceUsage: true}
 	root.AddCommand(ours)
 	root.SetArgs(append([]string{"llm-proxy"}, arguments...))
-	root.SetIn(strings.NewReader(stdin))
+	root.SetIn(stdin)
 	root.SetOut(&stdout)
 	root.SetErr(&stderr)
 	exit := 0
