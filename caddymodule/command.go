@@ -39,6 +39,7 @@ already. No command prints a key.`
 		healthCommand(),
 		setupCommand(),
 		startCommand(),
+		doctorCommand(),
 		versionCommand(),
 		configCommand(),
 		envCommand(),

@@ -1,0 +1,253 @@
+package caddymodule
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
+)
+
+// checkEnvFile looks at who can read the file of variables, and whether git would
+// take it.
+func (x *examination) checkEnvFile() {
+	named, _ := x.cmd.Flags().GetString("env-file")
+	path := cmp.Or(named, defaultEnvFile)
+	info, err := os.Stat(path)
+	if err != nil {
+		x.ok(".env", "there is none, so all variables come from the environment")
+		return
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		x.fail(".env", fmt.Sprintf("%s has mode %04o, so others on this machine can read the keys", path, mode), "chmod 600 "+path, func() (string, error) {
+			return "took the permissions of others from " + path, os.Chmod(path, 0o600)
+		})
+	} else {
+		x.ok(".env", "only its owner can read %s", path)
+	}
+	if named == "" && inCheckout(".") && !isIgnored(".") {
+		x.fail(".env", "git does not ignore .env, so the keys may be committed", "add a line .env to .gitignore", ignoreEnvFile)
+	}
+}
+
+// inCheckout reports whether a directory is in a working tree of git.
+func inCheckout(directory string) bool {
+	for directory = absolute(directory); ; directory = filepath.Dir(directory) {
+		if _, err := os.Stat(filepath.Join(directory, ".git")); err == nil {
+			return true
+		}
+		if filepath.Dir(directory) == directory {
+			return false
+		}
+	}
+}
+
+// isIgnored reports whether a .gitignore of the directory, or of one above it up to
+// that of the checkout, has a line for .env.
+func isIgnored(directory string) bool {
+	for directory = absolute(directory); ; directory = filepath.Dir(directory) {
+		text, _ := os.ReadFile(filepath.Join(directory, ".gitignore")) // none is empty
+		for line := range strings.Lines(string(text)) {
+			if pattern := strings.TrimPrefix(strings.TrimSpace(line), "/"); slices.Contains([]string{".env", ".env*", "*.env", "**/.env"}, pattern) {
+				return true
+			}
+		}
+		if _, err := os.Stat(filepath.Join(directory, ".git")); err == nil || filepath.Dir(directory) == directory {
+			return false
+		}
+	}
+}
+
+// ignoreEnvFile adds .env to .gitignore.
+func ignoreEnvFile() (string, error) {
+	text, err := os.ReadFile(".gitignore")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading .gitignore: %w", cause(err))
+	}
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		text = append(text, '\n')
+	}
+	return "added .env to .gitignore", exchangeFile(".gitignore", append(text, "/.env\n"...), 0o644)
+}
+
+// checkLog looks at the request log of a block.
+func (x *examination) checkLog(block *Handler) {
+	path := block.Log.SQLite
+	if path == "" {
+		return
+	}
+	directory := filepath.Dir(path)
+	probe, err := os.CreateTemp(directory, ".llm-proxy-*")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		x.fail("log", fmt.Sprintf("the directory %s of the request log is not there", directory), "make it", func() (string, error) {
+			return "made the directory " + directory, os.MkdirAll(directory, 0o700)
+		})
+		return
+	case err != nil:
+		x.fail("log", fmt.Sprintf("the directory %s of the request log cannot be written to: %v", directory, cause(err)), "let the user of the gateway write to it", nil)
+		return
+	}
+	_ = probe.Close()
+	_ = os.Remove(probe.Name())
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		x.ok("log", "%s will be made when the gateway starts", path)
+		return
+	}
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		x.fail("log", fmt.Sprintf("%s has mode %04o, so others can read who asked for what", path, info.Mode().Perm()), "chmod 600 "+path, func() (string, error) {
+			return "took the permissions of others from " + path, os.Chmod(path, 0o600)
+		})
+	}
+	found, err := logging.Inspect(x.ctx, path)
+	switch {
+	case err != nil:
+		x.fail("log", err.Error(), "let the user of the gateway read and write it", nil)
+	case found.Damage != "":
+		x.fail("log", fmt.Sprintf("%s is damaged: %s", path, found.Damage), "rename it; the gateway makes a new one", func() (string, error) {
+			aside, err := logging.SetAside(path, x.now)
+			return fmt.Sprintf("renamed the damaged %s to %s", path, filepath.Base(aside)), err
+		})
+	case found.Version > found.Known:
+		x.fail("log", fmt.Sprintf("%s has schema version %d, and this program knows %d", path, found.Version, found.Known), "use the program that wrote it, or another file", nil)
+	case found.Free < found.Floor:
+		x.warn("log", fmt.Sprintf("the disk of %s has %d MiB left; with less than %d the log stops", path, found.Free>>20, found.Floor>>20), "make room")
+	default:
+		x.ok("log", "%s is sound, with schema version %d", path, found.Version)
+	}
+}
+
+// checkRunning asks the running Caddy, if there is one.
+func (x *examination) checkRunning() {
+	address, _ := x.cmd.Flags().GetString("address")
+	if address == "" && x.config != nil {
+		address = x.config.administration()
+	}
+	address = cmp.Or(address, caddy.DefaultAdminListen)
+	var answer keysAnswer
+	response, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/llm_proxy/keys", nil, nil)
+	if err != nil {
+		if _, refused := adminError(err); refused {
+			x.fail("gateway", fmt.Sprintf("the Caddy at %s has no llm_proxy", address), "it is another one: stop it, or say with --address where this gateway's administration is", nil)
+			return
+		}
+		x.warn("gateway", "no gateway runs: nobody answers at "+address, "start it with caddy llm-proxy start")
+		return
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxAdminAnswer)).Decode(&answer); err != nil {
+		x.fail("gateway", fmt.Sprintf("what answers at %s is no gateway", address), "say with --address where this gateway's administration is", nil)
+		return
+	}
+	x.running = true
+	x.ok("gateway", "one runs, with its administration at %s", address)
+}
+
+// checkPorts looks at who listens where the gateway is to serve, and asks a
+// gateway that does how it is.
+func (x *examination) checkPorts() {
+	if x.config == nil {
+		return
+	}
+	for _, address := range x.config.addresses() {
+		err := checkFree(address)
+		switch {
+		case err == nil && x.running:
+			x.warn("ports", address+" is free, although a gateway runs", "it has another configuration: caddy reload")
+		case err == nil:
+			x.ok("ports", "%s is free", address)
+		case !x.running:
+			what, fix, _ := strings.Cut(err.Error(), "; ")
+			x.fail("ports", what, fix, nil)
+		default:
+			x.checkServing(address)
+		}
+	}
+}
+
+// checkServing asks a server for the health of its gateway. One of another kind is
+// left alone.
+func (x *examination) checkServing(address string) {
+	parsed, err := caddy.ParseNetworkAddress(address)
+	if err != nil {
+		return
+	}
+	local := site{Host: parsed.Host, Port: fmt.Sprint(parsed.StartPort)}
+	asking := &http.Client{Timeout: 5 * time.Second}
+	response, err := asking.Get(local.url() + "/health/detailed")
+	if err != nil {
+		x.ok("ports", "%s is in use by the gateway", address)
+		return
+	}
+	defer response.Body.Close()
+	var report healthReport
+	_ = json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&report) // what is none has no status
+	switch report.Status {
+	case "unhealthy":
+		x.fail("gateway", "the gateway at "+address+" is unhealthy", "caddy llm-proxy health --detailed tells more", nil)
+	case degraded:
+		x.warn("gateway", "the gateway at "+address+" is degraded", "caddy llm-proxy health --detailed tells more")
+	case "":
+		x.ok("ports", "%s is in use by the gateway", address)
+	default:
+		x.ok("gateway", "the gateway at %s is healthy", address)
+	}
+}
+
+// fewFiles is how many open files are few: a stream takes two.
+const fewFiles = 4096
+
+// checkMachine looks at the clock and at the limits of the process.
+func (x *examination) checkMachine() {
+	if self, err := os.Executable(); err == nil {
+		if info, err := os.Stat(self); err == nil && x.now.Before(info.ModTime().Add(-24*time.Hour)) {
+			x.fail("machine", fmt.Sprintf("the clock says %s, which is before this program was made", x.now.Format(time.DateTime)), "set the clock: certificates, rests and the log depend on it", nil)
+		}
+	}
+	switch n, known := openFileLimit(); {
+	case !known:
+	case n < fewFiles:
+		x.warn("machine", fmt.Sprintf("a process may have %d files open, enough for %d streams", n, n/2), "raise the limit: ulimit -n, or LimitNOFILE of systemd")
+	default:
+		x.ok("machine", "a process may have %d files open", n)
+	}
+}
+
+// checkKeys asks the providers whether their keys work.
+func (x *examination) checkKeys() {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	defer transport.CloseIdleConnections()
+	for _, catalog := range x.catalogs {
+		var tests []keyToTest
+		for _, p := range catalog.Providers() {
+			if p.Enabled && !p.Keyless() {
+				tests = append(tests, testsOf(catalog, p, x.vars.environ, transport)...)
+			}
+		}
+		for _, r := range runTests(x.ctx, tests, keyTestTimeout, io.Discard) {
+			which := fmt.Sprintf("%s %s (%s)", r.Provider, r.Key, r.Variable)
+			switch r.Result {
+			case routing.KeyOK:
+				x.ok("keys", "%s works", which)
+			case routing.KeyRefused:
+				x.fail("keys", which+" is dead: "+r.Reason, "replace it, or take it out of the environment", nil)
+			default:
+				x.warn("keys", fmt.Sprintf("%s is %s: %s", which, r.Result, r.Reason), "")
+			}
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package logging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// Inspection is what can be told of a database from outside.
+type Inspection struct {
+	// Version is that of its schema, and Known the one of this program. 0: the
+	// file is empty.
+	Version, Known int
+	// Damage says what is wrong inside of it. Empty: nothing.
+	Damage string
+	// Free is how many bytes the disk has left, and Floor how many the log leaves
+	// to others: with less it stops writing. Both are 0 where that is not known.
+	Free, Floor uint64
+}
+
+// Inspect looks at the SQLite database at path, which may be open elsewhere, and
+// changes nothing in it. It reads the whole file, which takes seconds for each
+// gigabyte. The error is that of a file that cannot be read.
+func Inspect(ctx context.Context, path string) (*Inspection, error) {
+	found := new(Inspection)
+	if free, total, err := freeSpace(filepath.Dir(path)); err == nil {
+		found.Free, found.Floor = free, spaceFloor(total)
+	}
+	files, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return nil, err
+	}
+	found.Known = len(files)
+	db, err := sqlx.Open("sqlite", fmt.Sprintf("file:%s?mode=rw&_pragma=busy_timeout(1000)&_pragma=query_only(1)",
+		(&url.URL{Path: path}).EscapedPath()))
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	var verdict string
+	err = db.GetContext(ctx, &verdict, "PRAGMA quick_check(1)")
+	if err == nil {
+		err = db.GetContext(ctx, &found.Version, "PRAGMA user_version")
+	}
+	switch {
+	case damaged(err):
+		found.Damage = err.Error()
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	case verdict != "ok":
+		found.Damage = verdict
+	}
+	return found, nil
+}
+
+// SetAside renames a damaged database and what lies beside it, so that the next
+// [Open] makes a new one, and returns its new name. One that a process has open is
+// left alone: that process does the same by itself.
+func SetAside(path string, now time.Time) (string, error) {
+	m, err := setMark(path + "-open")
+	if err != nil {
+		return "", fmt.Errorf("setting %s aside: %w", path, err)
+	}
+	if m.file == nil {
+		return "", errors.New("it is open in another process, which sets it aside by itself")
+	}
+	defer m.remove()
+	aside, err := setAside(path, now)
+	if err != nil {
+		return "", fmt.Errorf("setting %s aside: %w", path, err)
+	}
+	return aside, nil
+}
