@@ -91,13 +91,21 @@ type skipReport struct {
 
 // usageAnswer is the body of GET /llm_proxy/usage.
 type usageAnswer struct {
-	By   logging.By    `json:"by"`
+	By logging.By `json:"by"`
+	// Rows are at most 1000: those with the most requests, or the last days.
 	Rows []usageReport `json:"rows"`
+	// Total is the sum over all groups, also those that are not among the rows.
+	Total usageSums `json:"total"`
 }
 
 // usageReport is what the requests of one group come to.
 type usageReport struct {
-	Name         string     `json:"name"`
+	Name string `json:"name"`
+	usageSums
+}
+
+// usageSums are what a number of requests come to.
+type usageSums struct {
 	Requests     int64      `json:"requests"`
 	OK           int64      `json:"ok"`
 	Failed       int64      `json:"failed"`
@@ -113,20 +121,29 @@ type usageReport struct {
 	AverageMS    float64    `json:"average_ms"`
 }
 
-// liveLog is the request log of the process's handlers. Where several keep one
-// each, it is that of the first.
-func liveLog() (*logging.Log, error) {
+func sumsOf(s *logging.Sums) usageSums {
+	return usageSums{
+		Requests: s.Requests, OK: s.OK, Failed: s.Failed, ClientClosed: s.ClientClosed, Streamed: s.Streamed, Attempts: s.Attempts,
+		Tokens:    tokenCount{Input: s.Input, CacheRead: s.CacheRead, CacheWrite: s.CacheWrite, Output: s.Output, Reasoning: s.Reasoning},
+		Estimated: s.Estimated, Cost: s.Cost, CostUnknown: s.CostUnknown,
+		BytesIn: s.BytesIn, BytesOut: s.BytesOut, AverageMS: milliseconds(s.Average()),
+	}
+}
+
+// liveLog is the request log of the process's handlers, and the settings that it
+// was opened with. Where several keep one each, it is that of the first.
+func liveLog() (*logging.Log, *Log, error) {
 	for _, h := range live.all() {
 		if log := h.current.Load().log; log != nil {
-			return log, nil
+			return log, h.Log, nil
 		}
 	}
-	return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no request log is kept; write log sqlite <file> in llm_proxy")}
+	return nil, nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no request log is kept; write log sqlite <file> in llm_proxy")}
 }
 
 // asked runs a question to the request log, with all in it that was added before.
 func asked[T any](r *http.Request, question func(context.Context, *logging.Log) (T, error)) (answer T, err error) {
-	log, err := liveLog()
+	log, _, err := liveLog()
 	if err != nil {
 		return answer, err
 	}
@@ -187,14 +204,13 @@ func showUsage(r *http.Request, query url.Values) (any, error) {
 	}
 	return asked(r, func(ctx context.Context, log *logging.Log) (any, error) {
 		rows, err := log.Usage(ctx, by, since, until)
-		answer := usageAnswer{By: by, Rows: []usageReport{}}
+		if err != nil {
+			return nil, err
+		}
+		totals, err := log.Totals(ctx, since, until)
+		answer := usageAnswer{By: by, Rows: []usageReport{}, Total: sumsOf(&totals.Sums)}
 		for i := range rows {
-			row := &rows[i]
-			answer.Rows = append(answer.Rows, usageReport{
-				row.Name, row.Requests, row.OK, row.Failed, row.ClientClosed, row.Streamed, row.Attempts,
-				tokenCount{row.Input, row.CacheRead, row.CacheWrite, row.Output, row.Reasoning, false},
-				row.Estimated, row.Cost, row.CostUnknown, row.BytesIn, row.BytesOut, milliseconds(row.Average()),
-			})
+			answer.Rows = append(answer.Rows, usageReport{rows[i].Name, sumsOf(&rows[i].Sums)})
 		}
 		return answer, err
 	})

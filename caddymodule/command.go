@@ -48,11 +48,13 @@ already. No command prints a key.`
 		editCommand(),
 		removeCommand(),
 		planCommand(),
+		drillCommand(),
 		reloadCommand(),
 		chatCommand(),
 		logsCommand(),
 		usageCommand(),
 		explainCommand(),
+		dbCommand(),
 	)
 	tellExits(cmd)
 }

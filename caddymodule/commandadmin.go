@@ -30,11 +30,16 @@ func addAddressFlag(cmd *cobra.Command) {
 // askAdmin reads an answer of the running gateway's administration endpoint.
 // otherwise is what to do where there is none.
 func askAdmin(cmd *cobra.Command, path, otherwise string, answer any) error {
+	return orderAdmin(cmd, http.MethodGet, path, otherwise, answer)
+}
+
+// orderAdmin is askAdmin for any method.
+func orderAdmin(cmd *cobra.Command, method, path, otherwise string, answer any) error {
 	address, _ := cmd.Flags().GetString("address")
 	if address == "" {
 		address = caddy.DefaultAdminListen
 	}
-	body, err := callAdmin(cmd.Context(), address, http.MethodGet, path, adminTimeout)
+	body, err := callAdmin(cmd.Context(), address, method, path, adminTimeout)
 	if err == errAdminHangs {
 		return fmt.Errorf("the administration endpoint at %s does not answer; is it Caddy's (--address)?", address)
 	}

@@ -124,7 +124,7 @@ func (r *requestSummary) cost() string {
 }
 
 // cost is what the requests of a group cost, with a "?" where there is more to it.
-func (r *usageReport) cost() string {
+func (r *usageSums) cost() string {
 	switch {
 	case r.CostUnknown == 0:
 		return inDollars(r.Cost)
@@ -140,10 +140,15 @@ func printUsage(out *output, usage *usageAnswer) {
 		return
 	}
 	table := out.newTable(strings.ToUpper(string(usage.By)), "REQUESTS", "OK", "FAILED", "LEFT", "TRIED", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "REASONING", "COST", "AVERAGE")
-	for i := range usage.Rows {
-		r := &usage.Rows[i]
-		table.row(r.Name, r.Requests, r.OK, r.Failed, r.ClientClosed, r.Attempts, r.Tokens.Input, r.Tokens.CacheRead, r.Tokens.CacheWrite,
+	row := func(name string, r *usageSums) {
+		table.row(name, r.Requests, r.OK, r.Failed, r.ClientClosed, r.Attempts, r.Tokens.Input, r.Tokens.CacheRead, r.Tokens.CacheWrite,
 			r.Tokens.Output, r.Tokens.Reasoning, r.cost(), inMilliseconds(r.AverageMS))
+	}
+	for i := range usage.Rows {
+		row(usage.Rows[i].Name, &usage.Rows[i].usageSums)
+	}
+	if len(usage.Rows) > 1 {
+		row("(total)", &usage.Total)
 	}
 	table.end()
 }
@@ -161,24 +166,10 @@ func printStory(out *output, r *requestAnswer) {
 	}
 	out.printf("asked     %s, %s, for model %s (%s), %d bytes", client, r.Endpoint, r.Asked, kind, r.BytesIn)
 	for i, a := range r.Tried {
-		words := a.Class
-		if a.Status != 0 {
-			words += fmt.Sprintf(", status %d", a.Status)
-		}
-		if a.Reason != "" {
-			words += ": " + a.Reason
-		}
-		if a.KeyRests > 0 {
-			words += fmt.Sprintf("; the key rests for %gs", a.KeyRests)
-		}
-		out.printf("tried %d   %s, model %s, key %s, %s: %s", i+1, a.Provider, a.Model, a.KeyID, inMilliseconds(a.TookMS), words)
+		out.printf("tried %d   %s, model %s, key %s, %s: %s", i+1, a.Provider, a.Model, a.KeyID, inMilliseconds(a.TookMS), attemptInWords(&a))
 	}
 	for _, s := range r.Skipped {
-		words := s.Why
-		if s.Reason != "" {
-			words += ": " + s.Reason
-		}
-		out.printf("skipped   %s, model %s: %s", s.Provider, s.Model, words)
+		out.printf("skipped   %s, model %s: %s", s.Provider, s.Model, skipInWords(&s))
 	}
 	ended := fmt.Sprintf("%s, status %d", r.Outcome, r.Status)
 	if r.Class != "" {
@@ -228,6 +219,29 @@ func printSpent(out *output, r *requestAnswer) {
 		made = " = " + strings.Join(parts, " + ") + ", per million tokens"
 	}
 	out.printf("cost      $%s%s", dollars(*r.Cost), made)
+}
+
+// attemptInWords is how an upstream call ended.
+func attemptInWords(a *attemptReport) string {
+	words := a.Class
+	if a.Status != 0 {
+		words += fmt.Sprintf(", status %d", a.Status)
+	}
+	if a.Reason != "" {
+		words += ": " + a.Reason
+	}
+	if a.KeyRests > 0 {
+		words += fmt.Sprintf("; the key rests for %gs", a.KeyRests)
+	}
+	return words
+}
+
+// skipInWords is why a candidate was passed over.
+func skipInWords(s *skipReport) string {
+	if s.Reason == "" {
+		return s.Why
+	}
+	return s.Why + ": " + s.Reason
 }
 
 func outcomeColour(outcome string) colour {

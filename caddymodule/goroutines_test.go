@@ -54,6 +54,8 @@ var goroutines = map[string]string{
 	"routing/deadline.go look":                "runs nothing but our own list and cancellations",
 	"routing/deadline.go watch":               "the same",
 	"routing/hedge.go fork":                   "recovers; join raises it in the request's own goroutine",
+
+	"caddymodule/drillnetwork.go newDrillNetwork": "is in a process of its own, a command's",
 }
 
 // RELIABILITY B5: whoever adds a goroutine to the gateway has to say here what

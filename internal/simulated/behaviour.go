@@ -245,11 +245,19 @@ func directive(text string) string {
 	return ""
 }
 
+// Check tells whether words, joined by "+" as in a model name, are all known.
+func Check(words string) error {
+	b := behaviour{}
+	b.applyAll(words, "+")
+	if b.unknown != "" {
+		return fmt.Errorf("unknown word %q", b.unknown)
+	}
+	return nil
+}
+
 // checkMode panics if a key's mode holds an unknown word.
 func checkMode(mode string) {
-	b := behaviour{}
-	b.applyAll(mode, "+")
-	if b.unknown != "" {
-		panic(fmt.Sprintf("simulated: unknown word %q in the mode of a key", b.unknown))
+	if err := Check(mode); err != nil {
+		panic(fmt.Sprintf("simulated: %v in the mode of a key", err))
 	}
 }
