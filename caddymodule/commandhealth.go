@@ -11,7 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+	"github.com/tidwall/sjson"
 )
 
 // healthTimeout bounds the whole question. A health check that hangs is a
@@ -28,24 +31,34 @@ func healthCommand() *cobra.Command {
 
 Exits with 0 when it serves, 1 when it does not or cannot be reached. With
 --detailed it asks about providers and models too; a gateway that is degraded
-(a provider without keys) still serves.`,
+(a provider without keys) still serves. Where the administration endpoint of the
+same process can be reached, it adds what that knows: what is in flight, how the
+request log is, broken files, and each key.`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 	}
 	cmd.Flags().StringVarP(&endpoint, "endpoint", "e", "http://127.0.0.1:9876", "Where the gateway serves")
 	cmd.Flags().BoolVarP(&detailed, "detailed", "d", false, "Ask about providers and models too")
+	addAddressFlag(cmd)
 	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
 		defer cancel()
 		out := newOutput(cmd)
-		err := askHealth(ctx, out, strings.TrimSuffix(endpoint, "/"), detailed)
+		administration := func(*healthReport) (*fullHealth, error) { return nil, nil }
+		if detailed {
+			address, _ := cmd.Flags().GetString("address")
+			administration = func(public *healthReport) (*fullHealth, error) { return askFullHealth(ctx, address, public) }
+		}
+		err := askHealth(ctx, out, strings.TrimSuffix(endpoint, "/"), detailed, administration)
 		return errors.Join(out.flush(cmd), err)
 	}
 	return cmd
 }
 
-func askHealth(ctx context.Context, out *output, endpoint string, detailed bool) error {
+// askHealth asks the gateway and tells what it said, with what administration adds
+// to that, if anything.
+func askHealth(ctx context.Context, out *output, endpoint string, detailed bool, administration func(*healthReport) (*fullHealth, error)) error {
 	path := "/health"
 	if detailed {
 		path = "/health/detailed"
@@ -67,16 +80,24 @@ func askHealth(ctx context.Context, out *output, endpoint string, detailed bool)
 	if err != nil || report.Status == "" {
 		return fmt.Errorf("%s%s answered status %d and no health report; is it the gateway?", endpoint, path, response.StatusCode)
 	}
-	switch {
-	case out.json:
+	more, refused := administration(&report)
+	if out.json {
+		if more != nil {
+			if body, err = sjson.SetBytes(body, "administration", more); err != nil {
+				return err
+			}
+		}
 		err = out.printJSON(json.RawMessage(body))
-	case detailed:
+	} else {
 		out.printf("%s", report.Status)
-		printDetails(out, &report)
-	default:
-		out.printf("%s", report.Status)
+		if detailed {
+			printDetails(out, &report)
+		}
+		if more != nil {
+			printFullHealth(out, more, time.Now())
+		}
 	}
-	if err != nil {
+	if err = errors.Join(err, refused); err != nil {
 		return err
 	}
 	if response.StatusCode != http.StatusOK {
@@ -95,6 +116,10 @@ func printMessage(out *output, message string) {
 func printDetails(out *output, report *healthReport) {
 	c := &report.Components
 	out.printf("up for     %s", time.Duration(report.UptimeSeconds)*time.Second)
+	if c.Database.Status != "" && c.Database.Status != "disabled" {
+		out.printf("database   %s", c.Database.Status)
+		printMessage(out, c.Database.Error)
+	}
 	out.printf("models     %d", c.ModelConfig.ModelsCount)
 	printMessage(out, c.ModelConfig.Message)
 	out.printf("providers  %d, %d enabled", c.ProviderConfigs.ProvidersLoaded, c.ProviderConfigs.ProvidersEnabled)
@@ -108,4 +133,71 @@ func printDetails(out *output, report *healthReport) {
 		p := c.Providers[name]
 		out.printf("  %-*s  %s, keys available: %d", width, name, p.Status, p.KeysAvailable)
 	}
+}
+
+// fullHealthTime bounds the question to the administration endpoint, which only
+// adds to what is known.
+const fullHealthTime = 2 * time.Second
+
+// sameStart is by how much the two reports of one process may differ about when it
+// began, as both tell it in whole seconds.
+const sameStart = 3 * time.Second
+
+// askFullHealth asks the administration endpoint of the process that gave the
+// public report. One that nobody named need not be there, or may be that of another
+// process.
+func askFullHealth(ctx context.Context, address string, public *healthReport) (*fullHealth, error) {
+	named := address != ""
+	if !named {
+		address = caddy.DefaultAdminListen
+	}
+	body, err := callAdmin(ctx, address, http.MethodGet, "/llm_proxy/health", fullHealthTime)
+	if err != nil {
+		if !named {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("asking the administration endpoint at %s: %w", address, err)
+	}
+	full := new(fullHealth)
+	if err := json.Unmarshal(body, full); err != nil || !sameProcess(public, full) {
+		if !named {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("the administration endpoint at %s is not that of the gateway which serves there", address)
+	}
+	return full, nil
+}
+
+// sameProcess tells whether two reports are of a process that began at one time.
+func sameProcess(public *healthReport, full *fullHealth) bool {
+	at, err := time.Parse(time.RFC3339, public.Timestamp)
+	if err != nil {
+		return false
+	}
+	began := at.Add(-time.Duration(public.UptimeSeconds) * time.Second)
+	return began.Sub(full.Timestamp.Add(-time.Duration(full.UptimeSeconds)*time.Second)).Abs() <= sameStart
+}
+
+// printFullHealth tells what only the operator may know.
+func printFullHealth(out *output, full *fullHealth, now time.Time) {
+	out.printf("version    %s, with %s", full.Version, full.Process.Go)
+	out.printf("requests   %d in flight, %d of them streams", full.RequestsInFlight, full.OpenStreams)
+	files := ""
+	if full.Process.OpenFiles > 0 {
+		files = fmt.Sprintf(", %d open files", full.Process.OpenFiles)
+	}
+	out.printf("process    %s of memory, %d goroutines%s", humanize.IBytes(full.Process.MemoryBytes), full.Process.Goroutines, files)
+	for i := range full.Handlers {
+		h := &full.Handlers[i]
+		if h.Log != nil {
+			printWriter(out, h.Log)
+		}
+		for _, p := range h.Problems {
+			out.printf("%s    %s", out.paint(red, "problem"), p)
+		}
+		if n := len(h.Warnings); n > 0 {
+			out.printf("warnings   %d about files; config validate tells them", n)
+		}
+	}
+	printKeys(out, full.Providers, false, now)
 }
