@@ -1,12 +1,14 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -37,13 +39,16 @@ request log is, broken files, and each key.`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 	}
-	cmd.Flags().StringVarP(&endpoint, "endpoint", "e", "http://127.0.0.1:9876", "Where the gateway serves")
+	cmd.Flags().StringVarP(&endpoint, "endpoint", "e", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or the port of the variable LLM_PORT)")
 	cmd.Flags().BoolVarP(&detailed, "detailed", "d", false, "Ask about providers and models too")
 	addAddressFlag(cmd)
 	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
 		defer cancel()
+		if endpoint == "" {
+			endpoint = "http://127.0.0.1:" + cmp.Or(os.Getenv(portVariable), "9876")
+		}
 		out := newOutput(cmd)
 		administration := func(*healthReport) (*fullHealth, error) { return nil, nil }
 		if detailed {

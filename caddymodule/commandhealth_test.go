@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -67,5 +68,41 @@ func TestHealthInDetailMixesNoTwoProcesses(t *testing.T) {
 	}
 	if got := run(t, "", "health", "-d", "-e", g.url).want(t, 0); got.stderr != "" || strings.Contains(got.stdout, "in flight") {
 		t.Errorf("without an administration endpoint: %s%s", got.stdout, got.stderr)
+	}
+}
+
+// A container's health check names no endpoint, whatever port the gateway has.
+func TestHealthIsAskedAtThePortOfTheVariable127(t *testing.T) {
+	plainGateway(t, setup{})
+	t.Setenv("LLM_PORT", "")
+	run(t, "", "health").want(t, 1, "cannot connect to the gateway", "127.0.0.1:9876")
+	t.Setenv("LLM_PORT", "9080")
+	if got := run(t, "", "health").want(t, 0).stdout; got != "healthy\n" {
+		t.Errorf("stdout is %q, want healthy", got)
+	}
+}
+
+// What docker asks is a command that there is, and it waits longer than the command.
+func TestTheContainersHealthCheckIsTheCommand(t *testing.T) {
+	text, err := os.ReadFile("../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?s)HEALTHCHECK [^\n]*--timeout=(\w+)[^\n]*\n +CMD (\[.*?\])`).FindSubmatch(text)
+	if found == nil {
+		t.Fatal("the Dockerfile has no HEALTHCHECK")
+	}
+	var words []string
+	if err := json.Unmarshal(found[2], &words); err != nil {
+		t.Fatal(err)
+	}
+	if len(words) < 3 || words[0] != "/usr/bin/caddy" || words[1] != "llm-proxy" {
+		t.Fatalf("it runs %q", words)
+	}
+	plainGateway(t, setup{})
+	t.Setenv("LLM_PORT", "9080")
+	run(t, "", words[2:]...).want(t, 0)
+	if patience, err := time.ParseDuration(string(found[1])); err != nil || patience <= healthTimeout {
+		t.Errorf("docker waits for %v (%v), want longer than the %v of the command", patience, err, healthTimeout)
 	}
 }
