@@ -5,6 +5,7 @@
 #   ./xcaddy.sh run [caddy run flags]    build, then serve Caddyfile.example on :9876
 #   ./xcaddy.sh test [go test flags]     all tests with the race detector
 #   ./xcaddy.sh storm [duration]         failing upstreams against an oracle, for 2m by default
+#   ./xcaddy.sh proofs                   a day's ledgers, and trouble of the request log, at full length
 #   ./xcaddy.sh lint                     gofumpt, go vet, staticcheck, shell syntax
 #   ./xcaddy.sh bench [bench flags]      CPU, latency and memory against Caddy's reverse_proxy
 #   ./xcaddy.sh clients [client ...]     real agents and SDKs through the gateway (needs npm and ../shared)
@@ -75,6 +76,13 @@ storm() {
 	say "every request ended as it had to"
 }
 
+proofs() {
+	say "10,000 requests against three ledgers, 20 times kill -9, a locked database and a full disk for 30 s each"
+	go test -count=1 -v -timeout 0 -run '^(TestADayInTheLife|TestB6Kill9UnderLoadTakesNoStoredRow|TestTroubleOfTheDatabaseHarmsNoRequest)$' ./caddymodule \
+		-day 10000 -kills 20 -logfault 30s
+	say "every request is accounted for"
+}
+
 lint() {
 	say "gofumpt"
 	# Not '.': what the clients' run has installed is not ours to format.
@@ -104,7 +112,7 @@ clients() {
 
 command=${1:-build}
 case $command in
-build | run | storm | lint | bench | clients)
+build | run | storm | proofs | lint | bench | clients)
 	[ $# -eq 0 ] || shift
 	"$command" "$@"
 	;;
@@ -112,7 +120,7 @@ test)
 	shift
 	test_all "$@"
 	;;
-help | -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0" ;;
+help | -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0" ;;
 -*) build "$@" ;;
 *) die "unknown command '$command'; try: ./xcaddy.sh help" ;;
 esac
