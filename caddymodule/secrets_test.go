@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,24 +36,64 @@ func (r *received) addResponse(what string, got response) {
 	r.add(what, head.String()+got.body)
 }
 
-// wantNone fails the test where a secret shows, as it is or in a usual coding.
+// addRun takes all that a command prints.
+func (r *received) addRun(what string, got ran) { r.add(what, got.stdout+got.stderr) }
+
+// wantNone fails the test where a secret shows: as it is, in a usual coding, in
+// pieces, or in part.
 func (r *received) wantNone(t *testing.T, secrets ...string) {
 	t.Helper()
 	for what, text := range r.parts {
+		plain := unescaped(text)
+		whole := squeezed(plain)
 		for _, secret := range secrets {
-			for _, coded := range []string{
-				secret, url.QueryEscape(secret), fmt.Sprintf("%x", secret),
-				base64.StdEncoding.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte("Bearer " + secret)),
-				// Masks that show an end tell keys apart, and attackers a part.
-				secret[len(secret)-6:],
-			} {
-				if i := strings.Index(text, coded); i >= 0 {
-					t.Errorf("%s holds %q: ...%s...", what, coded, text[max(i-200, 0):min(i+200, len(text))])
+			for _, coded := range codings(secret) {
+				if i := strings.Index(plain, coded); i >= 0 {
+					t.Errorf("%s holds %q: ...%s...", what, coded, plain[max(i-200, 0):min(i+200, len(plain))])
 				}
+			}
+			if i := strings.Index(whole, squeezed(secret)); i >= 0 {
+				t.Errorf("%s holds %q in pieces: ...%s...", what, secret, whole[max(i-200, 0):min(i+200, len(whole))])
 			}
 		}
 	}
 }
+
+// codings are the forms in which something may show a secret. Masks that show an end
+// tell keys apart, and attackers a part; those of canaries are no words.
+func codings(secret string) []string {
+	end := 6
+	if strings.Contains(secret, "canary") {
+		end = 4
+	}
+	all := []string{
+		secret, secret[len(secret)-end:], url.QueryEscape(secret),
+		fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret),
+	}
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		// What stands before the secret decides where its triples begin.
+		for before := range 3 {
+			coded := encoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
+			all = append(all, coded[4:len(coded)-4])
+		}
+	}
+	return all
+}
+
+var jsonEscape = regexp.MustCompile(`\\u00[0-7][0-9a-fA-F]|%[2-7][0-9a-fA-F]`)
+
+// unescaped is a text with the characters that JSON, or a URL, may write as numbers.
+func unescaped(text string) string {
+	return jsonEscape.ReplaceAllStringFunc(text, func(escape string) string {
+		n, _ := strconv.ParseUint(escape[len(escape)-2:], 16, 8)
+		return string(rune(n))
+	})
+}
+
+var between = regexp.MustCompile(`[^0-9A-Za-z]+`)
+
+// squeezed is a text without what may stand between the pieces of a secret.
+func squeezed(text string) string { return between.ReplaceAllString(text, "") }
 
 // tattling is an upstream that repeats the key it was sent wherever it can.
 func tattling(w http.ResponseWriter, r *http.Request) {
