@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -117,6 +118,14 @@ func TestNamesOfModelsAreNothingElse(t *testing.T) {
 					all.add("what is sent upstream", c.without("Authorization"))
 				}
 			}
+		}
+	}
+	// The list of models is asked by name, too.
+	for _, name := range append(slices.Clone(hostileNames), controlledNames...) {
+		got := g.do(request{method: http.MethodGet, path: "/v1/models/" + url.PathEscape(name), key: badInputsKey})
+		all.addResponse("the answer about "+name, got)
+		if got.status != 404 || got.header.Get("Set-Cookie") != "" {
+			t.Errorf("GET /v1/models/ %q: status %d: %s", name, got.status, got.body)
 		}
 	}
 	wantGood(t, g)
