@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 )
@@ -71,6 +72,87 @@ var commands = []behaviour{
 		run(t, "", "keys", "list", "--offline").want(t, 0).wantNoCanary(t)
 		threeKeys(t, answers(200, chatAnswer), "")
 		run(t, "", "keys", "list", "--address", adminAddress).want(t, 0)
+	}},
+	{133, "db stats tells what is in the database (fixed: it works)", func(t *testing.T) {
+		g, _ := keepingLog(t, answers(200, chatAnswer), answers(200, chatAnswer))
+		g.post(chatPath, chatRequest).want(t, 200)
+		got := run(t, "", "db", "stats", "--address", adminAddress).want(t, 0)
+		if !strings.Contains(got.stdout, "requests   1 ") || !strings.Contains(got.stdout, "5 input") {
+			t.Errorf("db stats prints\n%s", got.stdout)
+		}
+		threeKeys(t, answers(200, chatAnswer), "")
+		run(t, "", "db", "stats", "--address", adminAddress).want(t, 1, "log sqlite")
+	}},
+	{136, "add provider with only some flags is refused", func(t *testing.T) {
+		goodFiles(t)
+		run(t, "", "add", "provider", "--name", "acme", "--display-name", "Acme").want(t, 1, "all flags are needed")
+		wantNoFile(t, "config/providers/acme.json")
+	}},
+	{137, "add provider with a URL that has no scheme is refused (fixed: exits with 1)", func(t *testing.T) {
+		goodFiles(t)
+		addAcme(t, "api.acme.example/v1").want(t, 1, "endpoints.base_url")
+		wantNoFile(t, "config/providers/acme.json")
+	}},
+	{139, "add provider writes a file that can be used (fixed: its models can be called)", func(t *testing.T) {
+		up := serve(t, answers(200, chatAnswer))
+		goodFiles(t)
+		addAcme(t, up.url).want(t, 0)
+		run(t, "", "add", "model", "--name", "n2", "--provider", "acme", "--model", "up").want(t, 0)
+		run(t, "", "config", "validate").want(t, 0)
+		t.Setenv("ACME_API_KEY", "k")
+		g := start(t, setup{
+			providers: map[string]string{"acme": read(t, "config/providers/acme.json")},
+			models:    map[string]string{"n2": read(t, "config/models/n2.json")},
+		})
+		g.post(chatPath, asking(chatRequest, "n2")).want(t, 200)
+		if calls := up.all(); len(calls) != 1 || calls[0].path != chatPath {
+			t.Errorf("the provider is asked %+v", calls)
+		}
+	}},
+	{140, "add provider of a name that is taken is refused (fixed: exits with 1)", func(t *testing.T) {
+		goodFiles(t)
+		before := read(t, "config/providers/p.json")
+		run(t, "", "add", "provider", "--name", "p", "--display-name", "P", "--base-url", "https://p.example/v1", "--format", "openai").want(t, 1, "--overwrite")
+		if read(t, "config/providers/p.json") != before {
+			t.Error("the file is changed")
+		}
+	}},
+	{142, "add model of an unknown provider is refused (fixed: exits with 1)", func(t *testing.T) {
+		goodFiles(t)
+		run(t, "", "add", "model", "--name", "new", "--provider", "nobody", "--model", "up").want(t, 1, `there is no provider "nobody"`)
+		wantNoFile(t, "config/models/new.json")
+	}},
+	{143, "add model writes its name, its timeout and its route", func(t *testing.T) {
+		goodFiles(t)
+		run(t, "", "add", "model", "--name", "new", "--provider", "p", "--model", "gpt-4", "--timeout", "120").want(t, 0)
+		var file struct {
+			Name    string                             `json:"logical_name"`
+			Timeout float64                            `json:"timeout_seconds"`
+			Routes  []struct{ Provider, Model string } `json:"model_routings"`
+		}
+		if err := json.Unmarshal([]byte(read(t, "config/models/new.json")), &file); err != nil {
+			t.Fatal(err)
+		}
+		if file.Name != "new" || file.Timeout != 120 || len(file.Routes) != 1 || file.Routes[0].Provider != "p" || file.Routes[0].Model != "gpt-4" {
+			t.Errorf("the file says %+v", file)
+		}
+	}},
+	{145, "add model --custom of an unknown provider is refused (fixed: exits with 1)", func(t *testing.T) {
+		goodFiles(t)
+		run(t, "", "add", "model", "--custom", "--provider", "nobody", "--model", "up").want(t, 1, `there is no provider "nobody"`)
+		wantNoFile(t, "config/models.json")
+	}},
+	{146, "add key with only a provider is refused, where nobody can be asked for it", func(t *testing.T) {
+		goodFiles(t)
+		run(t, "", "add", "key", "--provider", "p").want(t, 1, "no key")
+		wantNoFile(t, ".env")
+	}},
+	{148, "a provider without a name for people, or with a URL of no web, is refused", func(t *testing.T) {
+		goodFiles(t)
+		addAcme(t, "ftp://api.acme.example/v1").want(t, 1, "base_url")
+		writeIn(t, ".", "acme.json", strings.Replace(provider("acme", "https://acme.example", ""), `"name"`, `"display_name": "", "name"`, 1))
+		run(t, "", "add", "provider", "--file", "acme.json").want(t, 1, "display_name")
+		wantNoFile(t, "config/providers/acme.json")
 	}},
 	{149, "no end of a key is shown, however short it is (fixed)", func(t *testing.T) {
 		goodFiles(t)
@@ -151,4 +233,17 @@ func setupStatusOf(t *testing.T) (status setupStatus) {
 		t.Fatal(err)
 	}
 	return status
+}
+
+// addAcme adds a provider with all flags.
+func addAcme(t *testing.T, url string) ran {
+	t.Helper()
+	return run(t, "", "add", "provider", "--name", "acme", "--display-name", "Acme", "--base-url", url, "--format", "openai")
+}
+
+func wantNoFile(t *testing.T, path string) {
+	t.Helper()
+	if _, err := os.Lstat(path); err == nil {
+		t.Errorf("there is %s", path)
+	}
 }
