@@ -26,6 +26,7 @@ func (x *exchange) recover() {
 	if fault == http.ErrAbortHandler {
 		panic(fault)
 	}
+	x.account.class = routing.Local
 	x.handler.logger.Error("panic while serving a request",
 		zap.String("uuid", x.id), zap.String("panic", describePanic(fault)), zap.ByteString("stack", stack))
 	if x.committed {

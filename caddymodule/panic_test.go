@@ -64,7 +64,7 @@ func TestB5APanicTakesItsOwnRequestOnly(t *testing.T) {
 		global:    "log {\n\t\toutput file " + log + "\n\t}",
 		providers: map[string]string{"p": provider("p", "http://localhost:1", "")},
 		models:    map[string]string{"m": model("m", "", "p/up")},
-		directive: "transport faulty",
+		directive: "transport faulty\nlog sqlite " + filepath.Join(t.TempDir(), "requests.db"),
 	})
 	for _, b := range bodies {
 		body := chatRequest
@@ -79,6 +79,16 @@ func TestB5APanicTakesItsOwnRequestOnly(t *testing.T) {
 	got := g.do(request{path: chatPath, body: chatStreamed, header: map[string]string{"Session-Id": "panics later"}}).want(t, 200)
 	if seen := chatDialect.view(got.body); got.err == nil || seen.finished {
 		t.Errorf("after content the client sees %+v, error %v; want the connection cut", seen, got.err)
+	}
+	// Nor do rows tell of a success that the client has not seen.
+	for i, row := range rows(t, "") {
+		want := requestSummary{Status: 500, Outcome: "error", Class: "local"}
+		if i == 0 {
+			want = requestSummary{Status: 200, Outcome: "partial", Class: "local"}
+		}
+		if row.Status != want.Status || row.Outcome != want.Outcome || row.Class != want.Class {
+			t.Errorf("row %d is %d %s %s, want %d %s %s", i, row.Status, row.Outcome, row.Class, want.Status, want.Outcome, want.Class)
+		}
 	}
 	g.post(chatPath, chatRequest).want(t, 200)
 

@@ -98,6 +98,7 @@ func (x *exchange) serve() {
 		x.startTrace()
 		x.describe(x.r.Context())
 		defer x.finish()
+		defer x.recover() // before: what it tells the client is to be told as well
 		x.generate()
 	}
 }
