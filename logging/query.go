@@ -93,7 +93,7 @@ func (f *Filter) statement() (string, []any, error) {
 		{"outcome", f.Outcome},
 	} {
 		if equal.value != "" {
-			w.add(equal.column+" = ?", equal.value)
+			w.add(equal.column+" = ?", clean(equal.value, maxName)) // as it was stored
 		}
 	}
 	if f.Status != 0 {
@@ -170,7 +170,7 @@ func (l *Log) Requests(ctx context.Context, f Filter) ([]Row, error) {
 func (l *Log) Request(ctx context.Context, id string) (*Record, error) {
 	var records []*Record
 	err := l.query(ctx, func(ctx context.Context, db *sqlx.DB) (err error) {
-		_, records, err = whole(ctx, db, "id = ?", id)
+		_, records, err = whole(ctx, db, "id = ?", clean(id, maxName))
 		return err
 	})
 	switch {

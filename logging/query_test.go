@@ -177,6 +177,40 @@ func TestColumnsOfStrangersAreRefused(t *testing.T) {
 	})
 }
 
+// PostgreSQL takes neither NUL nor what is not UTF-8; who asks for such a name is to
+// find what was stored of it, and nothing else.
+func TestTextsThatNoDatabaseTakesCanBeAskedFor(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		const odd = "a\x00b\xff"
+		l.Add(&Record{ID: odd, Start: t0, Asked: odd, Client: odd, Outcome: OutcomeOK})
+		l.Add(&Record{ID: "plain", Start: t0, Asked: "ab", Client: "ab", Outcome: OutcomeOK})
+		flush(t, l)
+		for _, tc := range []struct {
+			filter Filter
+			want   int
+		}{
+			{Filter{Asked: odd}, 1},
+			{Filter{Client: odd, Asked: odd}, 1},
+			{Filter{Client: "\x00"}, 0},
+			{Filter{Provider: "\xff"}, 0},
+			{Filter{Model: strings.Repeat("x", 1<<20)}, 0},
+			{Filter{Class: "'; DROP TABLE requests;--"}, 0},
+		} {
+			rows, err := l.Requests(deadline(t), tc.filter)
+			if err != nil || len(rows) != tc.want {
+				t.Errorf("%.100q: %d rows (%v), want %d", fmt.Sprint(tc.filter), len(rows), err, tc.want)
+			}
+		}
+		if r, err := l.Request(deadline(t), odd); err != nil || r.Asked != "a\uFFFDb\uFFFD" {
+			t.Errorf("Request(%q) = %+v, %v", odd, r, err)
+		}
+		if _, err := l.Request(deadline(t), "\x00"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("Request of NUL = %v, want %v", err, ErrNotFound)
+		}
+	})
+}
+
 func TestUsageAddsUpToTotals(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, o Options) {
 		l := open(t, o)
