@@ -16,7 +16,7 @@ import (
 )
 
 // injectionCanary is what a text that is expanded by mistake would show.
-const injectionCanary = "canary-of-the-environment-4d1b"
+const injectionCanary = "canary-of-the-environment-vqzkxwjy"
 
 // hostileNames are names of models that would do harm somewhere, were they
 // anything else than names: a path, a URL, a placeholder of Caddy's, a statement, a
@@ -40,7 +40,7 @@ func hostileGateway(t *testing.T) (*gateway, *upstream, logged) {
 	t.Helper()
 	t.Setenv("CANARY_SECRET", injectionCanary)
 	t.Setenv("UP_API_KEY", "UPSTREAM-KEY-0")
-	t.Setenv("GOOD_KEY_OF_THE_TESTS", badInputsKey)
+	t.Setenv("HOSTILE_CLIENT", badInputsKey)
 	up, log := serve(t, new(script)), logFile(t)
 	g := start(t, setup{
 		providers: map[string]string{"up": fullProvider("up", up.url, "")},
@@ -51,7 +51,7 @@ func hostileGateway(t *testing.T) (*gateway, *upstream, logged) {
 			"to-messages": wired("to-messages", "", "up", translate.Messages),
 			"to-response": wired("to-responses", "", "up", translate.Responses),
 		},
-		directive: "client_key good {env.GOOD_KEY_OF_THE_TESTS}\nlog sqlite " + t.TempDir() + "/requests.db",
+		directive: "client_key good {env.HOSTILE_CLIENT}\nlog sqlite " + t.TempDir() + "/requests.db",
 		site:      "log\nheader >X-Asked \"{http.llm_proxy.model}\"",
 		global:    log.option,
 		anonymous: true,
@@ -187,7 +187,11 @@ func wantTables(t *testing.T, all *received, asked map[string]int) {
 		"usage": run(t, "", "usage", "--by", "asked", address).want(t, 0).stdout,
 		"keys":  run(t, "", "keys", "list", address).want(t, 0).stdout,
 	}
-	for command, want := range map[string]int{"logs": len(requests) + 1, "usage": len(count) + 1, "keys": 2} {
+	sums := len(count)
+	if sums > 1 {
+		sums++ // their total
+	}
+	for command, want := range map[string]int{"logs": len(requests) + 1, "usage": sums + 1, "keys": 2} {
 		if n := strings.Count(outputs[command], "\n"); n != want {
 			t.Errorf("%s prints %d lines, want %d:\n%s", command, n, want, outputs[command])
 		}
