@@ -30,7 +30,9 @@ func (b *ballast) adjust(free, total uint64) {
 	case b.held && free < ballastSize:
 		b.held = os.Remove(b.path) != nil
 	case !b.held && free > spaceFloor(total)+2*ballastSize:
-		b.held = b.make() == nil
+		if b.held = b.make() == nil; !b.held {
+			b.path = "" // this disk reserves nothing
+		}
 	}
 }
 

@@ -68,7 +68,7 @@ func TestB6QueueOverflowDropsBodiesFirst(t *testing.T) {
 			t.Errorf("%s: dropped %d bodies and %d records, want %d and none", tc.in, s.DroppedBodies, s.Dropped.Total(), tc.lost)
 		}
 		var got string
-		for i, r := range q.take(nil, 1<<20) {
+		for i, r := range q.take(nil, 1<<20, anyRecord) {
 			if i > 0 {
 				got += " "
 			}
@@ -96,7 +96,7 @@ func TestRecordsGivenBackKeepTheirOrder(t *testing.T) {
 		q.add(r)
 	}
 	before := q.stats().QueuedBytes
-	taken := q.take(nil, 7)
+	taken := q.take(nil, 7, anyRecord)
 	q.settle(taken[:1], 0)
 	q.giveBack(taken[1:])
 	s := q.stats()
@@ -112,7 +112,7 @@ func TestRecordsGivenBackKeepTheirOrder(t *testing.T) {
 	for i := range 3 {
 		full.add(short(fmt.Sprint(i), true))
 	}
-	taken = full.take(nil, 3)
+	taken = full.take(nil, 3, anyRecord)
 	for i := range 3 {
 		full.add(short(fmt.Sprint(3+i), true))
 	}

@@ -2,17 +2,22 @@ package logging
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// A real disk, of 8 MiB, that is full and then is not.
-func TestB6RealDiskFullAndBack(t *testing.T) {
+// smallDisk is a real disk of so many MiB.
+func smallDisk(t *testing.T, size int) (directory string) {
+	t.Helper()
 	disk := t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=8m,mode=0700"); err != nil {
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0700", size)); err != nil {
 		t.Skip("cannot mount a small disk, which only root may:", err)
 	}
 	t.Cleanup(func() {
@@ -20,6 +25,87 @@ func TestB6RealDiskFullAndBack(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return disk
+}
+
+// fill leaves no room on a disk.
+func fill(t *testing.T, disk string) {
+	t.Helper()
+	file, err := os.Create(filepath.Join(disk, "others"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for {
+		if _, err := file.Write(make([]byte, 4096)); errors.Is(err, syscall.ENOSPC) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Others fill the disk, and retention still gives back the room of old rows.
+func TestB6RetentionWorksOnAFullDisk(t *testing.T) {
+	disk := smallDisk(t, 64)
+	now := &clock{now: t0}
+	var full atomic.Bool
+	l := open(t, Options{
+		Path: filepath.Join(disk, "llm.db"), Retain: 24 * time.Hour, Now: now.Now, Queue: 20000, QueueBytes: 1 << 30,
+		FreeSpace: func(directory string) (uint64, uint64, error) {
+			if full.Load() {
+				return freeSpace(directory)
+			}
+			return roomy(directory)
+		},
+	})
+	const rows = 15000
+	addAll(l, 0, rows)
+	flush(t, l)
+	wantRows(t, l, rows)
+	if info, err := os.Stat(l.path + "-ballast"); err != nil || info.Size() != ballastSize || info.Mode().Perm() != 0o600 {
+		t.Fatalf("the ballast: %+v, %v, want 16 MiB with mode 0600", info, err)
+	}
+	// The write-ahead log is some room too, unless it has just begun anew.
+	if err := l.do(deadline(t), func(w *writer) error { w.bringHome(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, disk)
+	if _, err := other(t, l.path).Exec("DELETE FROM requests WHERE start_us > 0"); err == nil {
+		t.Fatal("rows can be deleted on a full disk; there is nothing to show")
+	}
+	full.Store(true)
+	now.advance(48 * time.Hour)
+	maintain(t, l)
+	if _, err := os.Stat(l.path + "-ballast"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the ballast is kept on a full disk: %v", err)
+	}
+	wait(t, "the old rows are gone", func() bool {
+		totals, err := l.Totals(deadline(t), time.Time{}, time.Time{})
+		return err == nil && totals.Requests == 0
+	})
+	wait(t, "their room is given back", func() bool {
+		free, _, err := freeSpace(disk)
+		return err == nil && free > ballastSize && l.Stats().FileSize < 1<<20
+	})
+	if err := os.Remove(filepath.Join(disk, "others")); err != nil {
+		t.Fatal(err)
+	}
+	full.Store(false)
+	now.advance(time.Second)
+	maintain(t, l)
+	addAll(l, 0, 10)
+	flush(t, l)
+	if _, err := os.Stat(l.path + "-ballast"); err != nil {
+		t.Errorf("the ballast is not made again: %v", err)
+	}
+	closeLog(t, l)
+	wantIntegrity(t, l.path)
+}
+
+// A real disk, of 8 MiB, that is full and then is not.
+func TestB6RealDiskFullAndBack(t *testing.T) {
+	disk := smallDisk(t, 8)
 	l := open(t, Options{Path: filepath.Join(disk, "llm.db"), Queue: 3000})
 	addAll(l, 0, 100)
 	flush(t, l)

@@ -25,14 +25,24 @@ func other(t testing.TB, path string) *sqlx.DB {
 	return db
 }
 
+// integrity is what SQLite finds when it checks a whole database.
+func integrity(t testing.TB, path string) (verdict string) {
+	t.Helper()
+	db := other(t, path)
+	defer db.Close()
+	if err := db.Get(&verdict, "PRAGMA integrity_check"); err != nil {
+		return err.Error()
+	}
+	return verdict
+}
+
 // wantIntegrity checks that the database is sound and returns its requests.
 func wantIntegrity(t testing.TB, path string) (rows int) {
 	t.Helper()
-	db := other(t, path)
-	var verdict string
-	if err := db.Get(&verdict, "PRAGMA integrity_check"); err != nil || verdict != "ok" {
-		t.Errorf("integrity of %s: %q (%v), want ok", filepath.Base(path), verdict, err)
+	if verdict := integrity(t, path); verdict != "ok" {
+		t.Errorf("integrity of %s: %q, want ok", filepath.Base(path), verdict)
 	}
+	db := other(t, path)
 	if err := db.Get(&rows, "SELECT COUNT(*) FROM requests"); err != nil {
 		t.Error(err)
 	}

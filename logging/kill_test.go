@@ -7,94 +7,157 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/internal/postgrestest"
 )
 
-// victimPath is set in the process that is to be killed: where its log is.
-const victimPath = "LOGGING_TEST_VICTIM"
+// The other processes of these tests are this binary: role says what they do.
+const (
+	role      = "LOGGING_TEST_ROLE"
+	rolePath  = "LOGGING_TEST_PATH"
+	roleDSN   = "LOGGING_TEST_DSN"
+	roleFirst = "LOGGING_TEST_FIRST"
+)
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(victimPath); path != "" {
-		victim(path)
-		return
-	}
-	os.Exit(postgrestest.Run(m))
-}
-
-// victim adds records without end and tells after each flush up to which number
-// they are stored.
-func victim(path string) {
-	l, err := Open(Options{Path: path, FreeSpace: roomy})
-	if err != nil {
-		fmt.Println("open:", err)
-		os.Exit(1)
-	}
-	first, err := strconv.Atoi(os.Getenv(victimPath + "_FIRST"))
-	if err != nil {
-		fmt.Println("first:", err)
-		os.Exit(1)
-	}
-	fmt.Println("unclean", l.Stats().UncleanEnd)
-	ctx, out := context.Background(), bufio.NewWriter(os.Stdout)
-	for n := first; ; n += 50 {
-		for i := n; i < n+50; i++ {
-			r := full()
-			r.ID = fmt.Sprintf("id-%09d", i)
-			l.Add(r)
-		}
-		if err := l.Flush(ctx); err != nil {
-			fmt.Println("flush:", err)
-			os.Exit(1)
-		}
-		fmt.Fprintln(out, "stored", n+50)
-		_ = out.Flush()
+	path := os.Getenv(rolePath)
+	switch os.Getenv(role) {
+	case "victim":
+		victim(Options{Path: path})
+	case "victim on a server":
+		victim(Options{DSN: os.Getenv(roleDSN), Spill: path})
+	case "locker":
+		locker(path)
+	case "writer of a failing disk":
+		failingDisk(path)
+	default:
+		os.Exit(postgrestest.Run(m))
 	}
 }
 
-func TestB6KilledProcessLosesNoStoredRow(t *testing.T) {
+// as is this binary in another role.
+func as(t testing.TB, what string, environment ...string) *exec.Cmd {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Skip("cannot run this test as a process of its own:", err)
 	}
-	path := filepath.Join(t.TempDir(), "llm.db")
-	stored := 0
-	for kill := range 20 {
-		cmd := exec.Command(self)
-		cmd.Env = append(os.Environ(), victimPath+"="+path, fmt.Sprintf("%s_FIRST=%d", victimPath, stored+1_000_000*kill))
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		batches := 0
-		for lines.Scan() {
-			word, value, _ := strings.Cut(lines.Text(), " ")
-			switch word {
-			case "unclean":
-				if want := fmt.Sprint(kill > 0); value != want {
-					t.Errorf("kill %d: an unclean end before: %s, want %s", kill, value, want)
-				}
-			case "stored":
-				if batches++; batches == 3+2*kill {
-					// In the middle of another batch, or between two.
-					if err := cmd.Process.Kill(); err != nil {
-						t.Fatal(err)
-					}
-				}
+	cmd := exec.Command(self)
+	cmd.Env = append(append(os.Environ(), role+"="+what), environment...)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// must ends a process that cannot play its role.
+func must(err error) {
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+}
+
+// victim adds records as fast as they are written, and tells after each flush how
+// many are stored.
+func victim(o Options) {
+	o.FreeSpace = roomy
+	l, err := Open(o)
+	must(err)
+	var first int
+	_, err = fmt.Sscan(os.Getenv(roleFirst), &first)
+	must(err)
+	fmt.Println("unclean", l.Stats().UncleanEnd)
+	added := make(chan int)
+	go func() {
+		tick := time.NewTicker(time.Millisecond)
+		for n := 0; ; <-tick.C {
+			for l.queue.len() < 2*batchRows { // so that none is dropped
+				r := full()
+				r.ID = fmt.Sprintf("id-%09d", first+n)
+				l.Add(r)
+				n++
+			}
+			select {
+			case added <- n:
 			default:
-				t.Fatalf("kill %d: the process says %q", kill, lines.Text())
 			}
 		}
-		_ = cmd.Wait() // it was killed
-		stored += 50 * batches
+	}()
+	for n := range added {
+		must(l.Flush(context.Background()))
+		fmt.Println("stored", n)
+	}
+}
+
+// killed runs a victim until it has told so often that records are stored, kills
+// it, and returns how many it told last.
+func killed(t testing.TB, cmd *exec.Cmd, times int, unclean bool) (stored int) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		word, value, _ := strings.Cut(lines.Text(), " ")
+		switch word {
+		case "unclean":
+			if value != fmt.Sprint(unclean) {
+				t.Errorf("an unclean end before: %s, want %v", value, unclean)
+			}
+		case "stored":
+			if _, err := fmt.Sscan(value, &stored); err != nil {
+				t.Fatal(err)
+			}
+			if told++; told == times {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		default:
+			t.Fatalf("the process says %q", lines.Text())
+		}
+	}
+	_ = cmd.Wait() // it was killed
+	return stored
+}
+
+// wantStored checks that records that were told to be stored are there, as a whole.
+func wantStored(t testing.TB, db *sqlx.DB, first, n int) {
+	t.Helper()
+	var there int
+	if err := db.Get(&there, db.Rebind("SELECT COUNT(*) FROM requests WHERE id >= ? AND id < ?"),
+		fmt.Sprintf("id-%09d", first), fmt.Sprintf("id-%09d", first+n)); err != nil || there != n {
+		t.Errorf("%d of the requests from %d on are there (%v), want all %d that were told", there, first, err, n)
+	}
+	for _, tc := range []struct {
+		table string
+		each  int
+	}{{"attempts", 2}, {"skips", 1}} {
+		var of int
+		if err := db.Get(&of, "SELECT COUNT(*) FROM requests AS r WHERE (SELECT COUNT(*) FROM "+tc.table+" AS p WHERE p.request = r.seq) <> "+fmt.Sprint(tc.each)); err != nil || of != 0 {
+			t.Errorf("%d requests have not all %s (%v)", of, tc.table, err)
+		}
+	}
+}
+
+func TestB6KilledProcessLosesNoStoredRow(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "llm.db")
+	const kills = 20
+	var stored [kills]int
+	total := 0
+	for kill := range kills {
+		cmd := as(t, "victim", rolePath+"="+path, fmt.Sprintf("%s=%d", roleFirst, 1_000_000*kill))
+		stored[kill] = killed(t, cmd, 2+kill%4, kill > 0)
+		total += stored[kill]
 	}
 	begin := time.Now()
 	l := open(t, Options{Path: path})
@@ -104,27 +167,38 @@ func TestB6KilledProcessLosesNoStoredRow(t *testing.T) {
 	if !l.Stats().UncleanEnd {
 		t.Error("the unclean end is not told")
 	}
-	totals, err := l.Totals(deadline(t), time.Time{}, time.Time{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The last batch of each may be stored without having been told.
-	if totals.Requests < int64(stored) || totals.Requests > int64(stored)+20*50 {
-		t.Errorf("%d requests are there, want those %d that were told, and 1000 more at most", totals.Requests, stored)
-	}
 	closeLog(t, l)
-	if rows := wantIntegrity(t, path); rows%50 != 0 {
-		t.Errorf("%d requests: a batch is there in part", rows)
-	}
+	rows := wantIntegrity(t, path)
 	db := other(t, path)
-	for _, tc := range []struct {
-		table string
-		each  int
-	}{{"attempts", 2}, {"skips", 1}} {
-		var n int
-		if err := db.Get(&n, "SELECT COUNT(*) FROM "+tc.table); err != nil || n != tc.each*int(totals.Requests) {
-			t.Errorf("%d %s (%v), want %d for each of %d requests", n, tc.table, err, tc.each, totals.Requests)
-		}
+	for kill, n := range stored {
+		wantStored(t, db, 1_000_000*kill, n)
 	}
-	t.Logf("20 kills, %d requests told as stored, %d there", stored, totals.Requests)
+	t.Logf("%d kills, %d requests told as stored, %d there", kills, total, rows)
+}
+
+// The same on a server, and, while that is gone, in the spill.
+func TestB7KilledProcessLosesNoStoredRow(t *testing.T) {
+	t.Parallel()
+	machine := postgrestest.Start(t)
+	dsn, spill := machine.DSN(t), filepath.Join(t.TempDir(), "spill.db")
+	const kills = 6
+	var stored [kills]int
+	for kill := range kills {
+		switch kill {
+		case 2:
+			machine.Stop(t)
+		case 4:
+			machine.Launch(t)
+		}
+		cmd := as(t, "victim on a server", rolePath+"="+spill, roleDSN+"="+dsn, fmt.Sprintf("%s=%d", roleFirst, 1_000_000*kill))
+		stored[kill] = killed(t, cmd, 3, kill > 0)
+	}
+	l := open(t, Options{DSN: dsn, Spill: spill})
+	wait(t, "the spill is empty", func() bool { s := l.Stats(); return s.Healthy && s.Spill.Waiting == 0 })
+	db := l.engine.(*server).connect(1, queryTimeout, nil)
+	defer db.Close()
+	for kill, n := range stored {
+		wantStored(t, db, 1_000_000*kill, n)
+	}
+	t.Logf("requests told as stored: %v; %+v", stored, l.Stats().Spill)
 }

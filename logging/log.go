@@ -275,13 +275,22 @@ func notify(wake chan<- struct{}) {
 // PostgreSQL does not take it. It returns an error if that cannot be done now; the
 // records wait on.
 func (l *Log) Flush(ctx context.Context) error {
+	b := l.queue.barrier()
+	write := func(w *writer) error { return w.flush(b.last) }
 	if l.spill == nil {
-		return l.do(ctx, func(w *writer) error { return w.flush() })
+		return l.do(ctx, write)
 	}
-	if l.queue.hindrance() == noObstacle && l.do(ctx, func(w *writer) error { return w.flush() }) == nil {
+	if l.queue.hindrance() != noObstacle || l.do(ctx, write) != nil {
+		if err := l.spill.flush(ctx, b.last); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-b.passed: // what the other writer holds is stored too
 		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return l.spill.flush(ctx)
 }
 
 // Reset deletes all requests and gives back the room that they took. The log stays

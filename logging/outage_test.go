@@ -33,6 +33,7 @@ func TestB7OutageOfPostgresLosesAndDoublesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
+	t.Parallel()
 	for _, tc := range []struct {
 		name     string
 		down, up func(*postgrestest.Server, testing.TB)
@@ -77,6 +78,7 @@ func TestB7OutageOfPostgresLosesAndDoublesNothing(t *testing.T) {
 
 // A statement whose end was not awaited may be committed all the same, later.
 func TestB7LateCommitIsNoSecondRow(t *testing.T) {
+	t.Parallel()
 	server := postgrestest.Start(t)
 	l := open(t, Options{DSN: server.DSN(t), Spill: filepath.Join(t.TempDir(), "spill.db")})
 	addAll(l, 0, 100)
@@ -167,6 +169,7 @@ func TestB7SpillIsBounded(t *testing.T) {
 }
 
 func TestB7CloseEndsWhileTheServerHangs(t *testing.T) {
+	t.Parallel()
 	server := postgrestest.Start(t)
 	o := Options{DSN: server.DSN(t), Spill: filepath.Join(t.TempDir(), "spill.db")}
 	l := open(t, o)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -201,20 +202,30 @@ func TestSlowServerIsRelieved(t *testing.T) {
 	wantRows(t, l, 6000)
 }
 
-// paced adds records, about 5000 a second.
+// paced adds records, about 5000 a second. Nobody may wait for that: 99 of 100
+// take 5 ms at most, so much as the machine has to do.
 func paced(t testing.TB, l *Log, from, to int) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
+	var took []time.Duration
 	for n := from; n < to; n++ {
 		if n%50 == 0 {
 			<-tick.C
 		}
 		begin := time.Now()
 		l.Add(record(n))
-		if took := time.Since(begin); took > 50*time.Millisecond && !raceEnabled {
-			t.Errorf("adding a record took %v", took)
-		}
+		took = append(took, time.Since(begin))
+	}
+	wantQuick(t, took)
+}
+
+// wantQuick checks how long adding took.
+func wantQuick(t testing.TB, took []time.Duration) {
+	t.Helper()
+	slices.Sort(took)
+	if p99 := took[len(took)*99/100]; p99 > 5*time.Millisecond && !raceEnabled {
+		t.Errorf("one of 100 records took %v to add, want 5ms at most", p99)
 	}
 }
 

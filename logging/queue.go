@@ -27,6 +27,7 @@ type queue struct {
 	hand       hand      // records that the writer has taken and not yet written
 	abandoned  bool      // all has been counted; what the writer still does is not
 	counts     counts
+	barriers   []*barrier
 }
 
 // hand counts the records that the writer has taken, and how many of them account
@@ -104,6 +105,11 @@ func (r *ring) pop() waiting {
 	return w
 }
 
+// before tells whether the oldest item was added no later than last.
+func (r *ring) before(last int64) bool {
+	return r.n > 0 && r.items[r.head].record.added <= last
+}
+
 // undress takes the oldest bodies off their record and returns their size, 0 if
 // there are none.
 func (r *ring) undress() (size int64) {
@@ -141,6 +147,7 @@ func (q *queue) add(r *Record) (waits int, crowded, ok bool) {
 		q.countAccounting(accounts)
 		return 0, false, false
 	}
+	r.added = q.counts.added
 	q.makeRoomForBytes(r, size)
 	if q.bytes+size+r.bodiesSize() > q.maxBytes && (len(r.Skipped) > 0 || r.Warnings != "") {
 		r.strip()
@@ -151,6 +158,7 @@ func (q *queue) add(r *Record) (waits int, crowded, ok bool) {
 		w := q.plain.pop()
 		q.bytes -= w.size + w.record.bodiesSize()
 		q.drop(false)
+		q.leave(w.record)
 	}
 	if !q.fits(size + r.bodiesSize()) {
 		q.drop(accounts)
@@ -227,15 +235,20 @@ func (q *queue) countAccounting(accounts bool) {
 	}
 }
 
+// anyRecord is the number of the last record of all.
+const anyRecord = 1<<63 - 1
+
 // take moves up to n records into the writer's hand, those first that account for
-// something.
-func (q *queue) take(batch []*Record, n int) []*Record {
+// something, and none that was added after last.
+func (q *queue) take(batch []*Record, n int, last int64) []*Record {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(batch) < n && q.waiting() > 0 {
+	for len(batch) < n {
 		from := &q.accounting
-		if from.n == 0 {
-			from = &q.plain
+		if !from.before(last) {
+			if from = &q.plain; !from.before(last) {
+				break
+			}
 		}
 		w := from.pop()
 		q.bytes -= w.size + w.record.bodiesSize()
@@ -276,6 +289,7 @@ func (q *queue) settle(records []*Record, duplicates int) {
 		return
 	}
 	q.letGo(records)
+	q.passOn(records)
 	q.counts.written += int64(len(records) - duplicates)
 	q.counts.duplicates += int64(duplicates)
 }
@@ -289,6 +303,17 @@ func (q *queue) refuse(records []*Record) {
 	}
 	q.counts.droppedAccounting += int64(q.letGo(records))
 	q.counts.dropped.Unwritable += int64(len(records))
+	q.passOn(records)
+}
+
+// passOn tells the barriers of records. q.mu must be held.
+func (q *queue) passOn(records []*Record) {
+	if len(q.barriers) == 0 {
+		return
+	}
+	for _, r := range records {
+		q.leave(r)
+	}
 }
 
 // letGo takes records out of the writer's hand and returns how many of them
@@ -351,13 +376,6 @@ func (q *queue) abandon() (dropped int) {
 	q.counts.droppedAccounting += int64(q.accounting.n + q.hand.accounting)
 	q.accounting, q.plain, q.hand, q.bytes = ring{}, ring{}, hand{}, 0
 	return dropped
-}
-
-// idle tells that no record waits, or is being written.
-func (q *queue) idle() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.waiting() == 0 && q.hand.records == 0
 }
 
 // len is how many records wait for the writer.

@@ -10,7 +10,7 @@ import (
 // ids are the records that the writer would take, in order.
 func ids(q *queue) string {
 	var b strings.Builder
-	for _, r := range q.take(nil, 1<<20) {
+	for _, r := range q.take(nil, 1<<20, anyRecord) {
 		fmt.Fprintf(&b, "%s ", r.ID)
 	}
 	return strings.TrimSpace(b.String())

@@ -46,6 +46,8 @@ type Record struct {
 	Skipped  []Skip    // the first 100 are kept
 
 	Bodies *Bodies // nil: not kept
+
+	added int64 // its number in the queue, from 1
 }
 
 // Bodies are what a client sent and what it was answered, for logs that keep them.

@@ -26,8 +26,8 @@ type spill struct {
 	of *Log // whose queue it relieves
 	to *Log // the file
 
-	wake  chan struct{}   // the queue is crowded
-	calls chan chan error // asks to take all that waits
+	wake  chan struct{} // the queue is crowded
+	calls chan drainage // asks to take what waits
 	quit  chan struct{}
 	done  chan struct{}
 
@@ -58,7 +58,7 @@ func openSpill(of *Log, o Options) (*spill, error) {
 	s := &spill{
 		of: of, to: file,
 		wake:  make(chan struct{}, 1),
-		calls: make(chan chan error),
+		calls: make(chan drainage),
 		quit:  make(chan struct{}),
 		done:  make(chan struct{}),
 	}
@@ -81,12 +81,12 @@ func (s *spill) run() {
 			s.guard(s.relieve)
 		case <-tick.C:
 			s.guard(s.relieve)
-		case result := <-s.calls:
+		case c := <-s.calls:
 			err := errPanic
-			s.guard(func() { err = s.drain() })
-			result <- err
+			s.guard(func() { err = s.drain(c.last) })
+			c.result <- err
 		case <-s.quit:
-			s.guard(func() { _ = s.drain() }) // what is left is counted by Close
+			s.guard(func() { _ = s.drain(anyRecord) }) // what is left is counted by Close
 			return
 		}
 	}
@@ -108,24 +108,24 @@ func (s *spill) guard(f func()) {
 // server has been gone for long: a process that ends loses what is in its memory.
 func (s *spill) relieve() {
 	for s.of.queue.crowded() || s.of.queue.hinderedFor(s.of.now()) >= outagePatience {
-		if more, err := s.take(); err != nil || !more {
+		if more, err := s.take(anyRecord); err != nil || !more {
 			return
 		}
 	}
 }
 
-// drain takes all that waits.
-func (s *spill) drain() error {
+// drain takes all that waits and was added no later than last.
+func (s *spill) drain(last int64) error {
 	for {
-		if more, err := s.take(); err != nil || !more {
+		if more, err := s.take(last); err != nil || !more {
 			return err
 		}
 	}
 }
 
 // take writes a batch of the queue into the file.
-func (s *spill) take() (more bool, err error) {
-	s.buffer = s.of.queue.take(s.buffer[:0], batchRows)
+func (s *spill) take(last int64) (more bool, err error) {
+	s.buffer = s.of.queue.take(s.buffer[:0], batchRows, last)
 	s.hand = s.buffer
 	if len(s.hand) == 0 {
 		return false, nil
@@ -149,31 +149,22 @@ func (s *spill) take() (more bool, err error) {
 	return true, err
 }
 
-// flush makes sure that all that was added before is in the file, or was written.
-func (s *spill) flush(ctx context.Context) error {
-	pause := time.NewTicker(spillInterval / 10)
-	defer pause.Stop()
-	for {
-		result := make(chan error, 1)
-		select {
-		case s.calls <- result:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.done:
-			return ErrClosed
-		}
-		if err := <-result; err != nil {
-			return err
-		}
-		// The server's writer may still hold some, until it has its answer.
-		if s.of.queue.idle() {
-			return nil
-		}
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// drainage asks to take what waits and was added no later than last.
+type drainage struct {
+	last   int64
+	result chan<- error
+}
+
+// flush takes what was added no later than last.
+func (s *spill) flush(ctx context.Context, last int64) error {
+	result := make(chan error, 1)
+	select {
+	case s.calls <- drainage{last, result}:
+		return <-result
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.done:
+		return ErrClosed
 	}
 }
 

@@ -49,6 +49,24 @@ func (m *walMark) check(path string) error {
 	return nil
 }
 
+// sound tells whether a log's header is whole, by its checksum.
+func sound(header [walHeader]byte) bool {
+	magic := binary.BigEndian.Uint32(header[:])
+	if magic&^1 != walMagic {
+		return false
+	}
+	order := binary.ByteOrder(binary.LittleEndian)
+	if magic&1 == 1 {
+		order = binary.BigEndian
+	}
+	var a, b uint32
+	for at := 0; at < 24; at += 8 {
+		a += order.Uint32(header[at:]) + b
+		b += order.Uint32(header[at+4:]) + a
+	}
+	return a == binary.BigEndian.Uint32(header[24:]) && b == binary.BigEndian.Uint32(header[28:])
+}
+
 // holed instead of the number of frames: there are some behind something that is
 // none.
 const holed = -1
@@ -63,7 +81,7 @@ func readWAL(file io.ReaderAt) (walMark, error) {
 	case err != nil:
 		return walMark{}, err
 	}
-	if magic := binary.BigEndian.Uint32(header[:]); magic&^1 != walMagic {
+	if !sound(header) {
 		return walMark{}, nil
 	}
 	mark := walMark{salt: binary.BigEndian.Uint64(header[16:])}

@@ -126,7 +126,7 @@ func (w *writer) run() {
 func (w *writer) finish() {
 	for w.ctx.Err() == nil {
 		err := errPanic
-		w.guard(func() { err = w.flush() })
+		w.guard(func() { err = w.flush(anyRecord) })
 		if err == nil || w.log.spill != nil {
 			return
 		}
@@ -160,17 +160,12 @@ func (w *writer) guard(f func()) {
 	f()
 }
 
-// flush writes all that waits.
-func (w *writer) flush() error {
-	for {
-		w.write()
-		if err := w.hindered(); err != nil {
-			return err
-		}
-		if w.log.queue.len() == 0 {
-			return nil
-		}
+// flush writes all that waits and was added no later than last. It does not wait
+// until nothing waits, which may never be so.
+func (w *writer) flush(last int64) error {
+	for w.ready() && w.writeBatch(last) > 0 {
 	}
+	return w.hindered()
 }
 
 // hindered returns why nothing can be written, if so.
@@ -188,27 +183,34 @@ func (w *writer) hindered() error {
 	}
 }
 
-// write writes batches until less than one waits.
+// write writes a batch. If another one waits it is next, after what else there may
+// be to do: with more to write than can be written, all of that had to wait for
+// ever.
 func (w *writer) write() {
-	for w.ready() {
-		w.buffer = w.log.queue.take(w.buffer[:0], batchRows)
-		w.hand = w.buffer
-		if len(w.hand) == 0 {
-			w.unhinder()
-			return
-		}
-		if err := w.insert(w.log.queue, &w.hand); err != nil {
-			w.log.queue.giveBack(w.hand)
-			w.hand = nil
-			w.fail(err)
-			return
-		}
-		clear(w.buffer) // what is written need not stay in memory
-		w.unhinder()
-		if w.log.queue.len() < batchRows {
-			return
-		}
+	if w.ready() && w.writeBatch(anyRecord) > 0 && w.log.queue.len() >= batchRows {
+		notify(w.log.wake)
 	}
+}
+
+// writeBatch writes one batch of what was added no later than last, and returns
+// how many records it took from the queue for good.
+func (w *writer) writeBatch(last int64) (taken int) {
+	w.buffer = w.log.queue.take(w.buffer[:0], batchRows, last)
+	w.hand = w.buffer
+	if len(w.hand) == 0 {
+		w.unhinder()
+		return 0
+	}
+	if err := w.insert(w.log.queue, &w.hand); err != nil {
+		w.log.queue.giveBack(w.hand)
+		w.hand = nil
+		w.fail(err)
+		return 0
+	}
+	taken = len(w.buffer)
+	clear(w.buffer) // what is written need not stay in memory
+	w.unhinder()
+	return taken
 }
 
 // ledger is told what becomes of records.
