@@ -1,0 +1,67 @@
+package redact
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// shortestSecret is from where a key is one. Servers that check none are given "x"
+// or "EMPTY", which occur in ordinary words.
+const shortestSecret = 8
+
+// shortestRest is how much of a key's beginning is taken away at the end of a body
+// that has been cut there.
+const shortestRest = 4
+
+const removed = "[key removed]"
+
+// Secrets are keys that must not be kept anywhere.
+type Secrets struct {
+	written [][]byte // each way in which one of them is written in JSON, longest first
+}
+
+// NewSecrets takes note of keys.
+func NewSecrets(keys []string) *Secrets {
+	var s Secrets
+	for _, key := range keys {
+		if len(key) < shortestSecret {
+			continue
+		}
+		quoted, err := json.Marshal(key)
+		if err != nil {
+			panic(err) // no string fails
+		}
+		inside := string(quoted[1 : len(quoted)-1])
+		for _, way := range [...]string{key, inside, strings.ReplaceAll(inside, "/", `\/`)} {
+			s.written = append(s.written, []byte(way))
+		}
+	}
+	slices.SortFunc(s.written, func(a, b []byte) int { return cmp.Or(cmp.Compare(len(b), len(a)), bytes.Compare(a, b)) })
+	s.written = slices.CompactFunc(s.written, bytes.Equal)
+	return &s
+}
+
+// Remove returns text with something else in the place of keys. Where it has been cut
+// at its end, the beginning of a key there goes, too. A key that a stream has spread
+// over several events is not found.
+func (s *Secrets) Remove(text []byte, cut bool) []byte {
+	for _, key := range s.written {
+		if bytes.Contains(text, key) {
+			text = bytes.ReplaceAll(text, key, []byte(removed))
+		}
+	}
+	if !cut {
+		return text
+	}
+	for _, key := range s.written {
+		for n := min(len(key)-1, len(text)); n >= shortestRest; n-- {
+			if bytes.HasSuffix(text, key[:n]) {
+				return append(text[:len(text)-n:len(text)-n], removed...)
+			}
+		}
+	}
+	return text
+}
