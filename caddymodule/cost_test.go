@@ -244,3 +244,13 @@ func TestCountingTokensUsesNone(t *testing.T) {
 		t.Errorf("row = %+v, want no tokens and no cost", row)
 	}
 }
+
+// What the request spent before its first upstream is asked is its time in the
+// queue.
+func TestTheRowTellsHowLongARequestWaited(t *testing.T) {
+	g, _ := pricedGateway(t, translate.Chat, answers(200, chatAnswer), "")
+	g.post(chatPath, chatRequest).want(t, 200)
+	if row := rows(t, "")[0]; row.QueueMS <= 0 || row.QueueMS > row.TotalMS {
+		t.Errorf("queue = %v ms of %v ms", row.QueueMS, row.TotalMS)
+	}
+}
