@@ -66,6 +66,16 @@ type requestAnswer struct {
 	// CostOf is how the cost is made, by the prices that the files have now. It is
 	// left out where those, or the log, are of another time and do not make it.
 	CostOf []costPart `json:"cost_of,omitempty"`
+	// Bodies are what the client and the model said, as far as the log keeps it.
+	Bodies *bodiesReport `json:"bodies,omitempty"`
+}
+
+// bodiesReport is a request and its answer, or the beginnings of them.
+type bodiesReport struct {
+	Request    string `json:"request"`
+	RequestCut bool   `json:"request_cut,omitempty"` // there was more of it
+	Answer     string `json:"answer"`                // events as the text that they are
+	AnswerCut  bool   `json:"answer_cut,omitempty"`
 }
 
 // attemptReport is one upstream call.
@@ -149,6 +159,9 @@ func asked[T any](r *http.Request, question func(context.Context, *logging.Log) 
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), adminQueryTime)
 	defer cancel()
+	for _, h := range live.all() {
+		h.current.Load().bodies.flush(ctx)
+	}
 	// What cannot be written now is missing; the log's own state says so.
 	_ = log.Flush(ctx)
 	answer, err = question(ctx, log)
@@ -181,6 +194,9 @@ func showRequest(r *http.Request, _ url.Values) (any, error) {
 		}
 		for _, s := range record.Skipped {
 			answer.Skipped = append(answer.Skipped, skipReport(s))
+		}
+		if b := record.Bodies; b != nil {
+			answer.Bodies = &bodiesReport{string(b.Request), b.RequestCut, string(b.Answer), b.AnswerCut}
 		}
 		return answer, nil
 	})

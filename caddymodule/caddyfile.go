@@ -55,9 +55,15 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		state        memory
 //		state        file <path>
 //		model_override <placeholder>
-//		log          off | sqlite <file> {
+//		log          off | sqlite <file> | postgres <dsn> {
 //			retain   <duration>
 //			max_size <size>
+//			spill    <file>
+//			bodies   off|redacted|full {
+//				max_size <size>
+//				sample   <share>
+//				retain   <duration>
+//			}
 //		}
 //		max_body     <size>
 //		on_lossy     warn|reject|ignore

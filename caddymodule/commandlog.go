@@ -51,14 +51,18 @@ A time is RFC 3339, or how long ago: 90m, 24h, 7d.`,
 var requestID = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 
 func explainCommand() *cobra.Command {
+	var bodies bool
 	cmd := &cobra.Command{
-		Use:   "explain <request-id>",
+		Use:   "explain <request-id> [--bodies]",
 		Short: "Tells the story of one request",
 		Long: `Tells the story of one request by its X-Request-Id: who asked for what, what was
 tried and passed over and why, and what came of it. From the request log of the
-running gateway (log sqlite <file> in its block).`,
+running gateway (log sqlite <file> in its block).
+
+--bodies prints the request and its answer, too, where the log keeps them.`,
 		Args: cobra.ExactArgs(1),
 	}
+	cmd.Flags().BoolVar(&bodies, "bodies", false, "Print the bodies of request and answer, as far as they are kept")
 	addAddressFlag(cmd)
 	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, arguments []string) error {
@@ -70,9 +74,44 @@ running gateway (log sqlite <file> in its block).`,
 		if err := askAdmin(cmd, "/llm_proxy/requests/"+arguments[0], "", &answer); err != nil {
 			return err
 		}
-		return show(cmd, answer, func(out *output) { printStory(out, &answer) })
+		kept := answer.Bodies
+		if !bodies {
+			answer.Bodies = nil // nobody asked to see what was said
+		}
+		return show(cmd, answer, func(out *output) {
+			printStory(out, &answer)
+			printBodies(out, kept, bodies)
+		})
 	}
 	return cmd
+}
+
+// printBodies tells what is kept of request and answer, and prints it if that is
+// wanted.
+func printBodies(out *output, b *bodiesReport, wanted bool) {
+	if b == nil {
+		if wanted {
+			out.printf("bodies    none are kept of this request")
+		}
+		return
+	}
+	const beginning = " (the beginning)"
+	for _, body := range [...]struct {
+		name, text string
+		cut        bool
+	}{{"request", b.Request, b.RequestCut}, {"answer", b.Answer, b.AnswerCut}} {
+		cut := ""
+		if body.cut {
+			cut = beginning
+		}
+		if !wanted {
+			out.printf("kept      %d bytes of the %s%s; --bodies prints them", len(body.text), body.name, cut)
+			continue
+		}
+		out.printf("")
+		out.printf("%s%s:", body.name, cut)
+		out.WriteString(strings.TrimRight(escapeLines(body.text), "\n") + "\n")
+	}
 }
 
 // show writes an answer as JSON, where that is wanted, or as text.

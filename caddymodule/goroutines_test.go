@@ -38,6 +38,7 @@ func TestB5PanicInABranchOfAHedge(t *testing.T) {
 // goroutines are the functions of the gateway that start one, and why a panic in
 // it cannot take the process with it.
 var goroutines = map[string]string{
+	"caddymodule/bodies.go newBodyKeeper":     "keep recovers",
 	"caddymodule/commandadmin.go callAdmin":   "is in a process of its own, a command's",
 	"caddymodule/commandkeystest.go runTests": "the same",
 	"caddymodule/events.go start":             "emit recovers",

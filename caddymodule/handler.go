@@ -171,6 +171,9 @@ type Handler struct {
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
 
 	clients *keys.Clients
+	// clientSecrets are their keys, which may not be kept where bodies are.
+	clientSecrets []string
+
 	ctx     caddy.Context // Caddy's; over when the configuration ends
 	current atomic.Pointer[runtime]
 	broken  atomic.Pointer[[]routing.Problem] // in the files, at the last reload
@@ -358,11 +361,13 @@ func (h *Handler) provisionClients() error {
 		if err := h.clients.Add(client.Name, key); err != nil {
 			return fmt.Errorf("client_key: %w", err)
 		}
+		h.clientSecrets = append(h.clientSecrets, strings.TrimSpace(key))
 	}
 	if key := os.Getenv("CLIENT_API_KEY"); key != "" && len(h.ClientKeys) == 0 {
 		if err := h.clients.Add("default", key); err != nil {
 			return fmt.Errorf("CLIENT_API_KEY: %w", err)
 		}
+		h.clientSecrets = append(h.clientSecrets, strings.TrimSpace(key))
 	}
 	if h.clients.Len() > 0 || h.AllowAnonymous {
 		return nil

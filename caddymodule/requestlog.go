@@ -17,8 +17,8 @@ import (
 )
 
 // Log says where what became of each request is kept: who asked for what, which
-// provider answered, what was tried before, tokens and times. Prompts, answers
-// and keys are not in it.
+// provider answered, what was tried before, tokens and times. Keys are not in it, and
+// prompts and answers only where Bodies says so.
 type Log struct {
 	// The SQLite database, which is made with mode 0600. A relative path is below
 	// the working directory; placeholders such as {env.LOG_DIR} are filled in. Its
@@ -44,6 +44,9 @@ type Log struct {
 	// Default: 1 GiB. At least 1 MiB.
 	MaxSize Size `json:"max_size,omitempty"`
 
+	// Whether what clients and models say is kept. Default: it is not.
+	Bodies *Bodies `json:"bodies,omitempty"`
+
 	dsn string // Postgres with its placeholders filled in; it stays out of what is exported
 }
 
@@ -58,8 +61,8 @@ const (
 // setDefaults fills in what is not set.
 func (l *Log) setDefaults() error {
 	switch {
-	case l.SQLite == "" && l.Postgres == "" && (l.Retain != 0 || l.MaxSize != 0):
-		return errors.New("log: retain and max_size need a database; write log sqlite <file> or log postgres <dsn>")
+	case l.SQLite == "" && l.Postgres == "" && (l.Retain != 0 || l.MaxSize != 0 || l.Bodies.kept()):
+		return errors.New("log: retain, max_size and bodies need a database; write log sqlite <file> or log postgres <dsn>")
 	case l.SQLite != "" && l.Postgres != "":
 		return errors.New("log: it is kept in one database, either sqlite or postgres")
 	case l.Spill != "" && l.Postgres == "":
@@ -76,6 +79,12 @@ func (l *Log) setDefaults() error {
 	}
 	if l.MaxSize == 0 {
 		l.MaxSize = standardMaxSize
+	}
+	if l.Bodies == nil {
+		l.Bodies = new(Bodies)
+	}
+	if err := l.Bodies.setDefaults(); err != nil {
+		return err
 	}
 	if l.Postgres == "" {
 		return nil
@@ -149,7 +158,12 @@ func (rt *runtime) openLog(h *Handler) error {
 // options are how the log is opened, and by what an open one is known. No key: none
 // is kept.
 func (l *Log) options() (key string, o logging.Options, err error) {
-	o = logging.Options{Retain: max(time.Duration(l.Retain), 0), MaxSize: int64(l.MaxSize)}
+	o = logging.Options{
+		Retain:  max(time.Duration(l.Retain), 0),
+		MaxSize: int64(l.MaxSize),
+		// Also where bodies are off now: there may be some of before.
+		RetainBodies: time.Duration(l.Bodies.Retain),
+	}
 	switch {
 	case l.Postgres != "":
 		if o.Spill, err = filepath.Abs(l.Spill); err != nil {
@@ -229,7 +243,8 @@ func (x *exchange) record(now time.Time) {
 		s := &t.skipped[i]
 		r.Skipped = append(r.Skipped, logging.Skip{Provider: s.Provider, Model: s.Model, Why: string(s.Why), Reason: s.Reason})
 	}
-	x.runtime.log.Add(r)
+	r.Bodies = x.bodies()
+	x.runtime.add(r)
 }
 
 // outcome is how the request ended, in the log's words.

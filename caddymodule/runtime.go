@@ -42,6 +42,7 @@ type runtime struct {
 	router   *routing.Router
 	names    *routeNames
 	log      *logging.Log // nil: no request is kept
+	bodies   *bodyKeeper  // nil: no bodies are
 	logProbe logProbe
 	requests requestSeries
 	refs     atomic.Int64
@@ -137,6 +138,7 @@ func (h *Handler) load() (*runtime, error) {
 	rt.names = newRouteNames(rt.router)
 	told.start(rt.names)
 	rt.closers = append(rt.closers, rt.router.Close, told.stop)
+	rt.openBodies(h)
 	return rt, nil
 }
 
@@ -157,6 +159,9 @@ func (h *Handler) announce(router *routing.Router) {
 		zap.Int("models", len(router.Models())),
 		zap.Strings("clients", h.clients.Names()),
 	)
+	if h.Log.Bodies.kept() && h.Log.Bodies.Mode == BodiesFull {
+		h.logger.Warn("prompts and answers are kept in the request log, as log bodies full says")
+	}
 	if len(ready) == 0 && len(keyless) > 0 {
 		h.logger.Warn("no provider key is set in the environment, so only providers that need none can answer; model \"demo\" is the simulated one, where llm_demo serves it",
 			zap.Strings("providers", keyless))

@@ -30,6 +30,7 @@ type exchange struct {
 	r        *http.Request
 	body     *routing.Body // of the request; nil before it is read and after letGo
 	read     int64         // estimate of the tokens in it, where that may be needed
+	tap      *tap          // keeps bodies; nil: they are not kept
 	// committed says that the answer has begun, so that nothing else may be
 	// written than its rest.
 	committed bool
@@ -99,6 +100,7 @@ func (x *exchange) serve() {
 		x.describe(x.r.Context())
 		defer x.finish()
 		defer x.recover() // before: what it tells the client is to be told as well
+		x.tapBodies()
 		x.generate()
 	}
 }
@@ -260,6 +262,7 @@ func (x *exchange) ask() *routing.Answer {
 		return nil
 	}
 	x.body = body
+	x.tap.read(body.Bytes())
 	x.trace.in = int64(len(body.Bytes()))
 	object := objects.Get().(*strictjson.Object)
 	defer objects.Put(object)

@@ -67,6 +67,7 @@ type Router struct {
 	catalog     *Catalog
 	plans       map[*Model]*plan
 	pools       []*keys.Pool
+	secrets     []string // the keys in them
 	providers   []ProviderStatus
 	timeouts    Timeouts
 	cooldown    time.Duration
@@ -175,6 +176,10 @@ func (r *Router) Close() {
 		pool.Close()
 	}
 }
+
+// Secrets are the upstream keys themselves, for whoever has to take them out of what
+// is kept. They must not get anywhere else.
+func (r *Router) Secrets() []string { return slices.Clone(r.secrets) }
 
 // Models are the models that clients may ask for, sorted by name.
 func (r *Router) Models() []*Model { return r.catalog.Models() }
@@ -324,6 +329,9 @@ func (b *builder) newPool(p *Provider, patterns []string) *keys.Pool {
 				Fix:     "remove them; the key is used once",
 			})
 		}
+	}
+	for _, key := range found {
+		b.router.secrets = append(b.router.secrets, key.Secret())
 	}
 	limits := keys.Limits{}
 	if p.RateLimiting.Enabled {
