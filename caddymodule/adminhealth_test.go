@@ -46,6 +46,7 @@ func TestTheAdministrationTellsHowEverythingIs(t *testing.T) {
 func TestTheAdministrationListsTheModels(t *testing.T) {
 	g, _ := operated(t)
 	g.write("models", "alone", model("alone", `"display_name": "Alone", "policy": "weighted",`, "c/keyless"))
+	g.write("models", "priced", model("priced", `"prices": {"input": 2, "output": 8, "cache_read": 0.5, "long_context": {"above": 200000, "input": 4, "output": 12}},`, "a/up"))
 	g.write("models", "kept", `{"logical_name": "kept", "model_routings": [{"provider": "a", "model": "up", "wire_protocol": "anthropic", "weight": 0}]}`)
 	admin(t, http.MethodPost, "/llm_proxy/reload", "").want(t, 200)
 	g.wantAdmin("models.json", admin(t, http.MethodGet, "/llm_proxy/models", "").want(t, 200))

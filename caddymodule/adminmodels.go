@@ -65,6 +65,38 @@ type routeReport struct {
 	Detail  string             `json:"detail,omitempty"`
 	Until   *time.Time         `json:"until,omitempty"`
 	Keys    int                `json:"keys"`
+	// Prices are those of the route's answers, null where no file says them.
+	Prices *priceReport `json:"prices"`
+}
+
+// priceReport are a model's prices in US dollars per million tokens, but for Request,
+// which is per request; what a file does not say has its default. Where requests that
+// read more than LongAbove tokens have others, LongContext holds those.
+type priceReport struct {
+	Input       float64      `json:"input"`
+	CacheRead   float64      `json:"cache_read"`
+	CacheWrite  float64      `json:"cache_write"`
+	Output      float64      `json:"output"`
+	Reasoning   float64      `json:"reasoning"`
+	Request     float64      `json:"request,omitempty"`
+	LongAbove   int          `json:"long_above,omitempty"`
+	LongContext *priceReport `json:"long_context,omitempty"`
+}
+
+func reportPrices(p *routing.Prices) *priceReport {
+	if p == nil {
+		return nil
+	}
+	report := newPriceReport(p.RatesFor(translate.Usage{}))
+	if long := p.LongContext; long != nil {
+		report.LongAbove = long.Above
+		report.LongContext = newPriceReport(p.RatesFor(translate.Usage{Input: int64(long.Above) + 1}))
+	}
+	return report
+}
+
+func newPriceReport(r routing.Rates) *priceReport {
+	return &priceReport{Input: r.Input, CacheRead: r.CacheRead, CacheWrite: r.CacheWrite, Output: r.Output, Reasoning: r.Reasoning, Request: r.Request}
 }
 
 // showModels answers GET /llm_proxy/models.
@@ -109,14 +141,14 @@ func reportModel(router *routing.Router, m *routing.Model, now time.Time) modelR
 		return c.Purpose == "" && c.Verdict != routing.VerdictSkipped
 	})
 	for i := range m.ModelRoutings {
-		report.Routes = append(report.Routes, reportRoute(&m.ModelRoutings[i], plan.Candidates))
+		report.Routes = append(report.Routes, reportRoute(&m.ModelRoutings[i], m.LogicalName, plan.Candidates))
 	}
 	return report
 }
 
-// reportRoute adds to a route what a plan says about it.
-func reportRoute(r *routing.Route, plan []routing.CandidateReport) routeReport {
-	report := routeReport{Provider: r.ProviderName, Model: r.Model, Protocol: r.WireProtocol, Weight: 1}
+// reportRoute adds to a route of the model of that name what a plan says about it.
+func reportRoute(r *routing.Route, name string, plan []routing.CandidateReport) routeReport {
+	report := routeReport{Provider: r.ProviderName, Model: r.Model, Protocol: r.WireProtocol, Weight: 1, Prices: reportPrices(r.PricesFor(r.UpstreamModel(name)))}
 	if r.Weight != nil {
 		report.Weight = *r.Weight
 	}
