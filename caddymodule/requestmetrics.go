@@ -17,7 +17,7 @@ import (
 var (
 	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_llm_proxy_requests_total",
-		Help: "Requests of clients for an answer that have ended, by how: outcome is ok, error, partial (a stream broke off) or client_closed, class that of the failure or empty.",
+		Help: "Requests of clients for an answer, or to count tokens, that have ended, by how: outcome is ok, error, partial (a stream broke off) or client_closed, class that of the failure or empty.",
 	}, []string{"client", "asked", "provider", "protocol", "streamed", "outcome", "class"})
 	fallbacksTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_llm_proxy_fallbacks_total",
@@ -25,7 +25,7 @@ var (
 	}, []string{"asked", "provider", "model", "why"})
 	requestSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "caddy_llm_proxy_request_duration_seconds",
-		Help:    "Time from the arrival of a request to the end of its answer, streams included.",
+		Help:    "Time from the arrival of a request to the end of its answer, streams included. Requests to count tokens are not timed.",
 		Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600},
 	}, []string{"asked", "provider", "streamed", "outcome"})
 	firstContentSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -77,12 +77,10 @@ type seriesKey struct {
 // series are the metrics of requests that have a key in common. Those that a request
 // may do without come about with the first that has them.
 type series struct {
-	requests             prometheus.Counter
-	duration             prometheus.Observer
-	first, gap, overhead func() prometheus.Observer
-	tokens               [tokenKinds]func() prometheus.Counter
-	cost                 func() prometheus.Counter
-	unpriced, estimated  func() prometheus.Counter
+	requests                       prometheus.Counter
+	duration, overhead, first, gap func() prometheus.Observer
+	tokens                         [tokenKinds]func() prometheus.Counter
+	cost, unpriced, estimated      func() prometheus.Counter
 }
 
 // The kinds of tokens, as a label.
@@ -122,7 +120,9 @@ func newSeries(k seriesKey) *series {
 	}
 	s := &series{
 		requests: requestsTotal.WithLabelValues(k.client, k.asked, k.provider, string(k.protocol), streamed, k.outcome, string(k.class)),
-		duration: requestSeconds.WithLabelValues(k.asked, k.provider, streamed, k.outcome),
+		duration: sync.OnceValue(func() prometheus.Observer {
+			return requestSeconds.WithLabelValues(k.asked, k.provider, streamed, k.outcome)
+		}),
 		first: sync.OnceValue(func() prometheus.Observer {
 			return firstContentSeconds.WithLabelValues(k.provider, k.model)
 		}),
@@ -167,12 +167,19 @@ func (x *exchange) measure(now time.Time) {
 	}
 	s := x.runtime.requests.of(key)
 	s.requests.Inc()
-	s.duration.Observe(now.Sub(t.began).Seconds())
+	if x.endpoint.operation == translate.CountTokens {
+		return // agents count often, and it says nothing of how models answer
+	}
+	s.duration().Observe(now.Sub(t.began).Seconds())
 	if answered == nil {
 		return
 	}
+	x.measureTokens(s)
 	if why := a.fellBack(t.skipped, answered); why != "" {
 		fallbacksTotal.WithLabelValues(key.asked, key.provider, key.model, why).Inc()
+	}
+	if t.first == 0 {
+		return // a panic came first
 	}
 	if a.streamed {
 		s.first().Observe(t.first.Seconds())
@@ -183,7 +190,6 @@ func (x *exchange) measure(now time.Time) {
 	if a.paused == 0 {
 		s.overhead().Observe(x.overhead(answered).Seconds())
 	}
-	x.measureTokens(s)
 }
 
 // overhead is the time of the gateway's own until the answer's first byte was

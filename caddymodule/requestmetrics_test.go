@@ -149,6 +149,27 @@ func TestEveryRequestIsCountedByWhatBecameOfIt(t *testing.T) {
 	}
 }
 
+// Agents count tokens often; that would make the quantiles of answers look good.
+func TestToCountTokensIsNoAnswer(t *testing.T) {
+	up := serve(t, answers(200, `{"input_tokens":7}`))
+	t.Setenv("P_API_KEY", "k")
+	g := start(t, setup{
+		providers: map[string]string{"p": strings.Replace(provider("p", up.url, ""), `"messages": "/messages",`, `"messages": "/messages", "count_tokens": "/messages/count_tokens",`, 1)},
+		models:    map[string]string{"m": model("m", "", "p/up")},
+	})
+	before := metrics(t)
+	g.post("/v1/messages/count_tokens", chatRequest).want(t, 200)
+	const counted = `caddy_llm_proxy_requests_total{asked="m",class="",client="tests",outcome="ok",protocol="anthropic",provider="p",streamed="false"}`
+	comesTrue(t, "not counted", func() bool { return grown(t, before)[counted] == 1 })
+	for name, by := range grown(t, before) {
+		for _, of := range []string{"_seconds_", "tokens", "cost", "unpriced", "estimated"} {
+			if strings.Contains(name, of) {
+				t.Errorf("%s grew by %v", name, by)
+			}
+		}
+	}
+}
+
 // RELIABILITY C3 and C23.
 func TestNobodyCanMakeMetricsGrow(t *testing.T) {
 	g, _ := operated(t)
