@@ -1,9 +1,7 @@
 package caddymodule
 
 import (
-	"cmp"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +15,8 @@ type modelFlags struct {
 	routes, fallbacks     []string
 	timeout               int
 	overwrite             bool
-	custom, list          bool
+	custom, discover      bool
+	list                  bool
 }
 
 func addModelCommand() *cobra.Command {
@@ -30,9 +29,12 @@ func addModelCommand() *cobra.Command {
 would not load.
 
 --provider and --model are the first route; each --route is one more, in the order
-in which they are tried. With --custom nothing is served: the provider's model is
-only noted in the list beside the directory of models (config/models.json), from
-which setup offers models.`,
+in which they are tried.
+
+With --discover and --custom nothing is served. They note what models a provider
+has in a list beside the directory of models (config/models.json): --discover asks
+the provider, --custom takes --model. --list --provider tells what is in it, and the
+shell completes --model from it.`,
 		Args: noArguments,
 	}
 	flags := cmd.Flags()
@@ -43,15 +45,20 @@ which setup offers models.`,
 	flags.IntVarP(&f.timeout, "timeout", "t", 240, "Longest silence of a provider, in seconds")
 	flags.StringArrayVar(&f.fallbacks, "fallback", nil, "Model to fall back to; repeatable")
 	flags.BoolVarP(&f.overwrite, "overwrite", "o", false, "Replace a model of this name")
-	flags.BoolVarP(&f.custom, "custom", "c", false, "Only note a model of a provider in the list that setup offers")
-	flags.BoolVarP(&f.list, "list", "l", false, "List the models that there are")
+	flags.BoolVarP(&f.custom, "custom", "c", false, "Only note that the provider has a model")
+	flags.BoolVar(&f.discover, "discover", false, "Only ask the provider which models it has, and note them")
+	flags.BoolVarP(&f.list, "list", "l", false, "List the models that there are; with --provider those that it is known to have")
 	addChangeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		switch {
+		case f.list && f.provider != "":
+			return listKnown(cmd, f.provider)
 		case f.list:
 			return listWith(cmd, func(out *output, catalog *routing.Catalog, _ *variables) error {
 				return printModels(out, listModels(catalog, loadOptions(cmd, nil).ModelsDir, nil))
 			})
+		case f.discover:
+			return discoverModels(cmd, &f)
 		case f.custom:
 			return addCustom(cmd, &f)
 		}
@@ -69,6 +76,7 @@ which setup offers models.`,
 		}
 		return tellChange(cmd, change, "caddy llm-proxy plan "+m.Name)
 	}
+	completeModels(cmd)
 	return cmd
 }
 
@@ -96,49 +104,3 @@ func (f *modelFlags) toAdd() (*newModel, error) {
 	}
 	return m, nil
 }
-
-// addCustom notes a model of a provider.
-func addCustom(cmd *cobra.Command, f *modelFlags) error {
-	if err := wantAll(map[string]string{"--provider": f.provider, "--model": f.model}, "--provider", "--model"); err != nil {
-		return err
-	}
-	files, err := filesToChange(cmd)
-	if err != nil {
-		return err
-	}
-	if err := files.wantProvider(f.provider); err != nil {
-		return err
-	}
-	change, err := files.addCustomModel(f.provider, f.model)
-	if err != nil {
-		return err
-	}
-	out := newOutput(cmd)
-	if out.json {
-		err = out.printJSON(change)
-	} else {
-		switch change.Action {
-		case "unchanged":
-			out.printf("%s  %s has model %s of %s already", out.paint(yellow, "warning"), change.File, f.model, f.provider)
-		default:
-			out.printf("%s %s to %s, as a model of %s", out.paint(green, "added"), f.model, change.File, f.provider)
-		}
-	}
-	return cmp.Or(err, out.flush(cmd))
-}
-
-// wantProvider wants a provider's file to be there.
-func (c *configFiles) wantProvider(name string) error {
-	path, err := c.providerFile(name)
-	if err != nil {
-		return err
-	}
-	if _, present, err := lookAt(path); err != nil || present == nil {
-		return cmp.Or(err, unknownProviderName(name))
-	}
-	return nil
-}
-
-// knownModelsFile lists models of providers for those who choose one. The gateway
-// does not read it.
-func (c *configFiles) knownModelsFile() string { return filepath.Clean(c.models) + ".json" }

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -109,6 +110,18 @@ func (c *configFiles) providerFile(name string) (string, error) {
 		return "", fmt.Errorf("%q cannot name a provider: a name has up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit", name)
 	}
 	return filepath.Join(c.providers, name+".json"), nil
+}
+
+// wantProvider wants a provider's file to be there.
+func (c *configFiles) wantProvider(name string) error {
+	path, err := c.providerFile(name)
+	if err != nil {
+		return err
+	}
+	if _, present, err := lookAt(path); err != nil || present == nil {
+		return cmp.Or(err, unknownProviderName(name))
+	}
+	return nil
 }
 
 // modelFile is the path of the file of a model: the one that says so, else where it

@@ -123,16 +123,22 @@ func (t *KeyTest) shortest(protocol translate.Protocol) string {
 
 // ask makes one call.
 func (t *KeyTest) ask(ctx context.Context, asked, method, path, body string, key *keys.Key) KeyOpinion {
+	opinion, _ := t.exchange(ctx, asked, method, path, body, key)
+	return opinion
+}
+
+// exchange makes one call, and returns what was answered too.
+func (t *KeyTest) exchange(ctx context.Context, asked, method, path, body string, key *keys.Key) (KeyOpinion, []byte) {
 	opinion := KeyOpinion{Verdict: KeyUnclear, Asked: asked}
 	target, err := EndpointURL(t.BaseURL, path, t.Provider.UpstreamModel(t.Model))
 	if err != nil {
 		opinion.Reason = "the endpoint makes no URL with this model"
-		return opinion
+		return opinion, nil
 	}
 	request, err := http.NewRequestWithContext(ctx, method, target.String(), strings.NewReader(body))
 	if err != nil {
 		opinion.Reason = "the endpoint makes no request"
-		return opinion
+		return opinion, nil
 	}
 	t.setHeaders(request.Header, method, key)
 	response, err := t.Transport.RoundTrip(request)
@@ -141,16 +147,16 @@ func (t *KeyTest) ask(ctx context.Context, asked, method, path, body string, key
 		if errors.Is(err, context.DeadlineExceeded) {
 			opinion.Reason = "no answer in time"
 		}
-		return opinion
+		return opinion, nil
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxTestAnswer))
 	if err != nil {
 		opinion.Verdict, opinion.Reason = KeyUnreachable, harmless(describe(err), key, "the connection broke")
-		return opinion
+		return opinion, nil
 	}
 	opinion.Verdict, opinion.Reason = judgeTest(response, answer, key)
-	return opinion
+	return opinion, answer
 }
 
 func (t *KeyTest) setHeaders(h http.Header, method string, key *keys.Key) {
