@@ -246,7 +246,7 @@ func TestTheFirstFilesAreAddedToDirectoriesThatAreMade(t *testing.T) {
 	run(t, "", words("add model -n org/new -p acme -m up")...).want(t, 0)
 	run(t, "", words("config validate")...).want(t, 0)
 	// The last of its kind is not taken away.
-	run(t, "", words("remove model org/new --yes")...).want(t, 1, "holds no .json file")
+	run(t, "", words("remove model org/new --yes")...).want(t, 1, "in use by the gateway, which needs at least one")
 }
 
 func TestADirectoryThatCannotBeWrittenIsTold(t *testing.T) {

@@ -66,7 +66,7 @@ func TestRefusedChangesLeaveEveryFileAsItWas(t *testing.T) {
 		{"add key --provider p", "canary\tkey", 1, "control character"},
 		{"add key --provider p", canaries[0], 1, "this key of p is set already, as P_API_KEY"},
 		{"add key --provider p --env-var P_API_KEY", "canary-key-new", 1, "P_API_KEY is set in .env; edit key replaces it"},
-		{"add key --provider p --env-var PATH", "canary-key-new", 1, "provider p does not look for keys in PATH, but in {PROVIDER}_API_KEY, {PROVIDER}_API_KEY_{INDEX}"},
+		{"add key --provider p --env-var PATH", "canary-key-new", 1, "provider p does not look for keys in this variable, but in {PROVIDER}_API_KEY, {PROVIDER}_API_KEY_{INDEX}"},
 		{"add key --provider p --env-var P_API_KEY_7", "canary-key-new", 1, "P_API_KEY_7 is set in the environment"},
 		{"add key canary-key", "", 2, "takes flags only"},
 		{"add key --provider p --env-file nowhere/.env", "canary-key-new", 1, "no such file"},

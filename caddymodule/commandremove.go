@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -87,14 +88,14 @@ func removeFileCommand(what, short, long string, find func(*configFiles, string)
 	return cmd
 }
 
-// dependents names what problems are about: models by their names, and what has
-// none by the problem.
+// dependents names what problems are about: models, by their names, or the gateway
+// itself, which does not start with an empty directory.
 func (c *configFiles) dependents(problems []routing.Problem) []string {
 	var names []string
 	for _, p := range problems {
-		name := p.String()
+		name := "the gateway, which needs at least one"
 		if text, err := os.ReadFile(p.File); err == nil {
-			name = "model " + gjson.GetBytes(text, "logical_name").String()
+			name = "model " + cmp.Or(gjson.GetBytes(text, "logical_name").String(), p.File)
 		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)

@@ -40,7 +40,8 @@ func addKey(path string, p *routing.Provider, secret, variable string, environ [
 	}
 	change.Key = key.ID
 	if variable != "" && !findsKey(p, variable) {
-		return nil, fmt.Errorf("provider %s does not look for keys in %s, but in %s; see api_keys in %s", p.ID, variable, strings.Join(patternsOf(p), ", "), p.File)
+		// It is not repeated: somebody may have mixed up the flags.
+		return nil, fmt.Errorf("provider %s does not look for keys in this variable, but in %s; see api_keys in %s", p.ID, strings.Join(patternsOf(p), ", "), p.File)
 	}
 	return change, changeEnvFile(path, func(text string) (string, error) {
 		merged, err := readEnviron(text, environ)
