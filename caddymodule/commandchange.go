@@ -115,7 +115,9 @@ func tellKeyChange(cmd *cobra.Command, change *keyChange) error {
 	if change.Overridden {
 		out.printf("%s  %s is set in the environment too, which goes before the file", out.paint(yellow, "warning"), change.Variable)
 	}
-	out.printf("takes effect when Caddy starts again, with --envfile %s", change.File)
+	if change.Action != "unchanged" {
+		out.printf("takes effect when Caddy starts again, with --envfile %s", change.File)
+	}
 	return out.flush(cmd)
 }
 

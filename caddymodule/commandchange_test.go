@@ -121,6 +121,7 @@ func TestChangesAreMadeAndTold(t *testing.T) {
 		{"edit_key", "edit key P_API_KEY", "canary-key-new", []string{".env"}},
 		{"edit_key_by_id", "edit key " + keys.NewKey("p", "", canaries[0]).ID + " --json", "canary-key-new", []string{".env"}},
 		{"edit_key_overridden", "edit key P_API_KEY_9", "canary-key-new", []string{".env"}},
+		{"edit_key_unchanged", "edit key P_API_KEY", canaries[0], nil},
 		{"remove_key", "remove key P_API_KEY --yes", "", []string{".env"}},
 		{"remove_provider", "remove provider spare -y", "", []string{"config/providers/spare.json"}},
 		{"remove_provider_force", "remove provider p --yes --force --json", "", []string{"config/providers/p.json"}},

@@ -74,6 +74,7 @@ func TestRefusedChangesLeaveEveryFileAsItWas(t *testing.T) {
 		{"edit key NOBODY", "canary-key-new", 1, ".env sets no such variable"},
 		{"edit key P_API_KEY_7", "canary-key-new", 1, "set in the environment, and not in .env"},
 		{"edit key P_API_KEY", "", 1, "there is no key"},
+		{"edit key P_API_KEY", "an-other-key", 1, "this key of p is set already, as P_API_KEY_7"},
 		{"edit key", "canary-key-new", 2, "takes one argument"},
 		{"edit key canary canary", "canary-key-new", 2, "takes one argument"},
 		{"remove key canary-key --yes", "", 1, ".env sets no such variable"},

@@ -14,7 +14,7 @@ import (
 // keyChange is what a command did to a key in a file of variables. It holds the
 // key's public name only.
 type keyChange struct {
-	// Action is added, replaced or removed.
+	// Action is added, replaced, unchanged or removed.
 	Action string `json:"action"`
 	// Provider is whose key it is, empty for a variable of nobody's.
 	Provider string `json:"provider,omitempty"`
@@ -48,11 +48,8 @@ func addKey(path string, p *routing.Provider, secret, variable string, environ [
 		if err != nil {
 			return "", fmt.Errorf("%s:%w", change.File, err)
 		}
-		found, _ := keys.Discover(p.ID, patternsOf(p), merged)
-		for _, other := range found {
-			if other.ID == key.ID {
-				return "", fmt.Errorf("this key of %s is set already, as %s", p.ID, other.Source)
-			}
+		if err := wantNew(p, key, "", merged); err != nil {
+			return "", err
 		}
 		free := func(name string) bool { return !isSet(environ, name) && variableOf(merged, name) == "" }
 		switch {
@@ -88,12 +85,22 @@ func replaceKey(path string, providers []*routing.Provider, name, secret string,
 				return "", err
 			}
 			change.Key = key.ID
+			merged, err := readEnviron(text, environ)
+			if err == nil {
+				err = wantNew(p, key, change.Variable, merged)
+			}
+			if err != nil {
+				return "", err
+			}
 		} else if key.Secret() == "" {
 			return "", errNoKey
 		}
 		changed, err := setVariable(text, change.Variable, key.Secret(), "")
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", change.File, err)
+		}
+		if changed == text {
+			change.Action = "unchanged"
 		}
 		return changed, nil
 	})
@@ -184,6 +191,18 @@ func newKeyOf(p *routing.Provider, secret string) (*keys.Key, error) {
 		return nil, errNoKey
 	}
 	return key, nil
+}
+
+// wantNew refuses a key that the provider has in another variable already: one of
+// the two would not count.
+func wantNew(p *routing.Provider, key *keys.Key, variable string, environ []string) error {
+	found, _ := keys.Discover(p.ID, patternsOf(p), environ)
+	for _, other := range found {
+		if other.ID == key.ID && other.Source != variable {
+			return fmt.Errorf("this key of %s is set already, as %s", p.ID, other.Source)
+		}
+	}
+	return nil
 }
 
 // patternsOf are the patterns of the variables in which a provider looks for keys.
