@@ -124,17 +124,18 @@ func TestQuickSetupEndsWithAGatewayThatAnswers(t *testing.T) {
 func TestSetupAsksLineByLine(t *testing.T) {
 	g := newcomer(t)
 	script := strings.Join([]string{
-		"demo openrouter",          // providers
-		canaries[0],                // its key
-		"no",                       // no test
-		"1",                        // only the first shipped model
-		"openrouter/x-ai/grok-4.3", // and one more
-		"2",                        // the network
-		startPort,                  // port
-		"short",                    // client key: refused
-		"",                         // made
-		"n",                        // no log
-		"y",                        // write
+		"demo openrouter", // providers
+		canaries[0],       // its key
+		"no",              // no test
+		"1",               // only the first shipped model
+		"n",               // without looking at lists
+		"openrouter/x-ai/grok-4.3, demo/x-ai/grok-4.3", // and one more, with two routes
+		"2",       // the network
+		startPort, // port
+		"short",   // client key: refused
+		"",        // made
+		"n",       // no log
+		"y",       // write
 	}, "\n") + "\n"
 	got := run(t, script, "setup").want(t, 0)
 	got.wantNoCanary(t)
@@ -245,7 +246,7 @@ func TestSetupTellsHowFarItIs151(t *testing.T) {
 
 func TestSetupThatIsBrokenOffWritesNothingAndGoesOn(t *testing.T) {
 	newcomer(t)
-	all := []string{"openai", canaries[0], "n", "", "", "1", startPort, canaries[1], "y", "y"}
+	all := []string{"openai", canaries[0], "n", "", "n", "", "1", startPort, canaries[1], "y", "y"}
 	for n := range len(all) {
 		t.Chdir(t.TempDir())
 		got := run(t, strings.Join(append(slices.Clone(all[:n]), ""), "\n"), "setup").want(t, 1, "setup is cancelled, and nothing was written")
@@ -263,15 +264,15 @@ func TestSetupThatIsBrokenOffWritesNothingAndGoesOn(t *testing.T) {
 			}
 		}
 		// What was answered is not asked again, except for secrets.
-		rest := []string{canaries[0], "n", "", "", "1", startPort, canaries[1], "y", "y"}
+		rest := all[1:]
 		switch {
 		case n == 0:
 			rest = all
-		case n >= 9:
+		case n >= 10:
 			rest = []string{canaries[0], "n", canaries[1], "y"}
-		case n >= 7:
+		case n >= 8:
 			rest = []string{canaries[0], "n", canaries[1], "y", "y"}
-		case n >= 5:
+		case n >= 6:
 			rest = []string{canaries[0], "n", "1", startPort, canaries[1], "y", "y"}
 		}
 		run(t, strings.Join(append(rest, ""), "\n"), "setup", "--resume").want(t, 0)
@@ -315,18 +316,19 @@ func TestSetupAsksTheProvidersAboutTheirKeys(t *testing.T) {
 	g := newcomer(t)
 	up := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.Header.Get("Authorization"), "Bearer good") {
-			answers(200, `{"object":"list","data":[]}`)(w, r)
+			answers(200, `{"object":"list","data":[{"id":"small"},{"id":"large"},{"id":"../evil"}]}`)(w, r)
 			return
 		}
 		answers(401, `{"error":{"message":"no"}}`)(w, r)
 	}))
 	g.write("config/providers", "mine", strings.Replace(provider("mine", up.url, ""), `"completions"`, `"models": "/models", "completions"`, 1))
-	script := strings.Join([]string{"mine", "bad-" + canaries[0], "y", "good-" + canaries[0], "mine/large", "", "", "", "", "", ""}, "\n")
+	script := strings.Join([]string{"mine", "bad-" + canaries[0], "y", "good-" + canaries[0], "y", "large, 2", "", "", "", "", "", "", ""}, "\n")
 	got := run(t, script, "setup").want(t, 0)
 	got.wantNoCanary(t)
 	if want := "mine MINE_API_KEY: dead the provider refuses it with status 401\n"; !strings.Contains(got.stderr, want) {
 		t.Errorf("stderr is\n%s\nwant %q in it", got.stderr, want)
 	}
+	wantFiles(t, ".env", "Caddyfile", "config/models/large.json", "config/models/small.json", "config/providers/mine.json")
 	if !strings.Contains(read(t, ".env"), "MINE_API_KEY=good-"+canaries[0]+"\n") {
 		t.Error("the second key is not the one in .env")
 	}

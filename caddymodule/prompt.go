@@ -79,24 +79,24 @@ const formHeight = 16
 func (f *forms) pickSome(title string, choices []choice, chosen []string, check func([]string) error) ([]string, error) {
 	options := make([]huh.Option[string], len(choices))
 	for i, c := range choices {
-		options[i] = huh.NewOption(c.label, c.value).Selected(slices.Contains(chosen, c.value))
+		options[i] = huh.NewOption(escape(c.label), c.value).Selected(slices.Contains(chosen, c.value))
 	}
 	var picked []string
-	err := f.run(huh.NewMultiSelect[string]().Title(title).Options(options...).Height(min(len(options)+2, formHeight)).Validate(check).Value(&picked))
+	err := f.run(huh.NewMultiSelect[string]().Title(escape(title)).Options(options...).Height(min(len(options)+2, formHeight)).Validate(check).Value(&picked))
 	return picked, err
 }
 
 func (f *forms) pickOne(title string, choices []choice, chosen string) (string, error) {
 	options := make([]huh.Option[string], len(choices))
 	for i, c := range choices {
-		options[i] = huh.NewOption(c.label, c.value)
+		options[i] = huh.NewOption(escape(c.label), c.value)
 	}
-	err := f.run(huh.NewSelect[string]().Title(title).Options(options...).Value(&chosen))
+	err := f.run(huh.NewSelect[string]().Title(escape(title)).Options(options...).Value(&chosen))
 	return chosen, err
 }
 
 func (f *forms) ask(title, preset string, hidden bool, check func(string) error) (string, error) {
-	field := huh.NewInput().Title(title).Validate(check).Value(&preset)
+	field := huh.NewInput().Title(escape(title)).Validate(check).Value(&preset)
 	if hidden {
 		field = field.EchoMode(huh.EchoModePassword)
 	}
@@ -105,7 +105,7 @@ func (f *forms) ask(title, preset string, hidden bool, check func(string) error)
 }
 
 func (f *forms) confirm(title string, preset bool) (bool, error) {
-	err := f.run(huh.NewConfirm().Title(title).Value(&preset))
+	err := f.run(huh.NewConfirm().Title(escape(title)).Value(&preset))
 	return preset, err
 }
 
@@ -198,13 +198,13 @@ func (l *lines) list(title string, choices []choice, chosen []string) {
 	}
 }
 
-// find is the choice that a number or a value means.
+// find is the choice that a number, a value or a label means.
 func find(text string, choices []choice) (string, error) {
 	if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= len(choices) {
 		return choices[n-1].value, nil
 	}
-	if slices.ContainsFunc(choices, func(c choice) bool { return c.value == text }) {
-		return text, nil
+	if i := slices.IndexFunc(choices, func(c choice) bool { return c.value == text || c.label == text }); i >= 0 {
+		return choices[i].value, nil
 	}
 	return "", fmt.Errorf("there is no choice %q; write numbers from 1 to %d", text, len(choices))
 }

@@ -64,7 +64,7 @@ func noCheck(string) error { return nil }
 
 func TestLinesAskAgainUntilTheAnswerIsGood(t *testing.T) {
 	var shown bytes.Buffer
-	script := "4\nc, first\n1,c\nmaybe\nYES\n0\nb\nno\nyes\n"
+	script := "4\nc, fourth\n1,c\nmaybe\nYES\n0\nsecond\nno\nyes\n"
 	l := newLines(t.Context(), strings.NewReader(script), &shown)
 	some, err := l.pickSome("title", threeChoices, nil, func(some []string) error { return nil })
 	if err != nil || !slices.Equal(some, []string{"a", "c"}) {
@@ -90,7 +90,7 @@ func TestLinesAskAgainUntilTheAnswerIsGood(t *testing.T) {
 	if _, err := l.confirm("title", true); !errors.Is(err, errCancelled) {
 		t.Errorf("the end of the input gives %v, want errCancelled", err)
 	}
-	for _, want := range []string{`there is no choice "4"; write numbers from 1 to 3`, `there is no choice "first"`, "write yes or no"} {
+	for _, want := range []string{`there is no choice "4"; write numbers from 1 to 3`, `there is no choice "fourth"`, "write yes or no"} {
 		if !strings.Contains(shown.String(), want) {
 			t.Errorf("shown is\n%s\nwant %q in it", shown.String(), want)
 		}

@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
@@ -210,132 +208,6 @@ func (w *wizard) askVariable(name, title string, hidden bool) error {
 		w.secrets[name] = value
 	}
 	return err
-}
-
-// keyTestTimeout is how long a provider may take to say whether a key works.
-const keyTestTimeout = 15 * time.Second
-
-// tryKeys asks the providers whether their keys work, and for others in place of
-// those that do not.
-func (w *wizard) tryKeys(providers []*routing.Provider) error {
-	ids := make([]string, len(providers))
-	for i, p := range providers {
-		ids[i] = p.ID
-	}
-	keyed := slices.ContainsFunc(providers, func(p *routing.Provider) bool { return !p.Keyless() && len(w.keysOf(p)) > 0 })
-	if !keyed {
-		return nil
-	}
-	try, err := w.prompt.confirm("Ask the providers whether these keys work? It costs nothing, or one token", w.testKeys)
-	if err != nil || !try {
-		return err
-	}
-	catalog, err := w.stock.load(w.environ())
-	if err != nil {
-		return err
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	defer transport.CloseIdleConnections()
-	var tests []keyToTest
-	for _, id := range ids {
-		if p, ok := catalog.Provider(id); ok && !p.Keyless() {
-			tests = append(tests, testsOf(catalog, p, w.environ(), transport)...)
-		}
-	}
-	for _, report := range runTests(w.ctx, tests, keyTestTimeout, io.Discard) {
-		w.tell("%s %s: %s %s", report.Provider, report.Variable, string(report.Result), report.Reason)
-		if report.Result != routing.KeyRefused {
-			continue
-		}
-		title := fmt.Sprintf("%s does not work. Another key (empty: keep this one)", report.Variable)
-		if _, entered := w.secrets[report.Variable]; !entered {
-			w.tell("%s comes from %s: change it there", report.Variable, cmp.Or(w.vars.from(report.Variable), "the environment"))
-			continue
-		}
-		if err := w.askVariable(report.Variable, title, true); err != nil {
-			return err
-		}
-	}
-	return w.ctx.Err()
-}
-
-func (w *wizard) askModels() error {
-	var choices []choice
-	var reachable []string
-	for _, m := range w.stock.catalog.Models() {
-		if !w.reaches(m) {
-			continue
-		}
-		label := m.LogicalName
-		if len(m.Aliases) > 0 {
-			label += ", also " + firstOf(m.Aliases, 3)
-		}
-		choices = append(choices, choice{m.LogicalName, label})
-		reachable = append(reachable, m.LogicalName)
-	}
-	preset, typed := reachable, ""
-	if len(w.answers.Models) > 0 {
-		isListed := func(name string) bool { return slices.Contains(reachable, name) }
-		preset = slices.DeleteFunc(slices.Clone(w.answers.Models), func(name string) bool { return !isListed(name) })
-		typed = strings.Join(slices.DeleteFunc(slices.Clone(w.answers.Models), isListed), ", ")
-	}
-	var chosen []string
-	var err error
-	if len(choices) > 0 {
-		if chosen, err = w.prompt.pickSome("Which models shall clients see?", choices, preset, func([]string) error { return nil }); err != nil {
-			return err
-		}
-	}
-	text, err := w.prompt.ask("More models, as provider/model, with commas between (empty: none)", typed, false, func(text string) error {
-		if len(chosen) == 0 && strings.TrimSpace(text) == "" {
-			return errors.New("there has to be a model; write one as provider/model, for example " + w.answers.Providers[0] + "/<model>")
-		}
-		return w.checkTyped(split(text))
-	})
-	if err != nil {
-		return err
-	}
-	w.answers.Models = distinct(append(chosen, split(text)...))
-	return nil
-}
-
-// reaches reports whether a route of a model leads to a provider that was chosen.
-func (w *wizard) reaches(m *routing.Model) bool {
-	return slices.ContainsFunc(m.ModelRoutings, func(r routing.Route) bool {
-		return slices.Contains(w.answers.Providers, r.ProviderName)
-	})
-}
-
-// checkTyped makes sure that models are written as provider/model.
-func (w *wizard) checkTyped(names []string) error {
-	for _, name := range names {
-		provider, model, ok := strings.Cut(name, "/")
-		switch {
-		case !ok || model == "":
-			return fmt.Errorf("there is no model %q with these providers; write provider/model, for example openrouter/%s", name, name)
-		case !slices.Contains(w.answers.Providers, provider):
-			return fmt.Errorf("%q is none of the chosen providers %s", provider, strings.Join(w.answers.Providers, ", "))
-		case !isFileName(model):
-			return fmt.Errorf("%q cannot be the name of a file", model)
-		}
-	}
-	return nil
-}
-
-// split are the parts of a text with commas, or spaces, between.
-func split(text string) []string {
-	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// distinct are the words of a list, each once.
-func distinct(words []string) []string {
-	var found []string
-	for _, word := range words {
-		if !slices.Contains(found, word) {
-			found = append(found, word)
-		}
-	}
-	return found
 }
 
 func (w *wizard) askAddress() error {

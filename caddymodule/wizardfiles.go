@@ -11,6 +11,8 @@ import (
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
 // plannedFile is a file that setup means to write. .env is none of them, because
@@ -43,8 +45,18 @@ func (w *wizard) plan() (*setupPlan, error) {
 	for _, p := range w.providers() {
 		plan.addShipped(w.stock, p.File)
 	}
+	var typed []newModel
 	for _, name := range w.answers.Models {
-		if err := w.planModel(plan, name); err != nil {
+		if m, ok := w.stock.catalog.Model(name); ok {
+			if err := w.planModel(plan, m); err != nil {
+				return nil, err
+			}
+		} else {
+			typed = addTyped(typed, name)
+		}
+	}
+	for i := range typed {
+		if err := plan.planTyped(&typed[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -73,34 +85,46 @@ func (p *setupPlan) add(path, text string) error {
 	return nil
 }
 
-// planModel plans the file of a model: a shipped one with the routes that lead to
-// the chosen providers, or one of its own for provider/model. One that is there
-// stays as it is.
-func (w *wizard) planModel(plan *setupPlan, name string) error {
-	if m, ok := w.stock.catalog.Model(name); ok {
-		plan.models = append(plan.models, m.LogicalName)
-		text, shipped := w.stock.shipped[m.File]
-		if !shipped {
-			return nil
-		}
-		trimmed, err := w.trim(string(text))
-		if err != nil {
-			return fmt.Errorf("choosing the routes of %s: %w", name, err)
-		}
-		plan.files = append(plan.files, plannedFile{m.File, trimmed, false})
+// planModel plans the file of a model that the program ships, with the routes that
+// lead to the chosen providers. One that is there stays as it is.
+func (w *wizard) planModel(plan *setupPlan, m *routing.Model) error {
+	plan.models = append(plan.models, m.LogicalName)
+	text, shipped := w.stock.shipped[m.File]
+	if !shipped {
 		return nil
 	}
-	provider, model, _ := strings.Cut(name, "/")
-	if slices.Contains(plan.models, model) {
-		return nil // a chosen file answers to that name
-	}
-	plan.models = append(plan.models, model)
-	own := newModel{Name: model, Routes: []newRoute{{provider, model}}}
-	text, err := own.text()
+	trimmed, err := w.trim(string(text))
 	if err != nil {
-		return fmt.Errorf("writing the model %s: %w", name, err)
+		return fmt.Errorf("choosing the routes of %s: %w", m.LogicalName, err)
 	}
-	return plan.add(filepath.Join(configDirectory, "models", filepath.FromSlash(model)+".json"), string(text))
+	plan.files = append(plan.files, plannedFile{m.File, trimmed, false})
+	return nil
+}
+
+// addTyped adds a provider/model to models: the same model of another provider is
+// a further route.
+func addTyped(models []newModel, name string) []newModel {
+	provider, model, _ := strings.Cut(name, "/")
+	route := newRoute{provider, model}
+	if i := slices.IndexFunc(models, func(m newModel) bool { return m.Name == model }); i >= 0 {
+		models[i].Routes = append(models[i].Routes, route)
+		return models
+	}
+	return append(models, newModel{Name: model, Routes: []newRoute{route}})
+}
+
+// planTyped plans the file of a model that was written as provider/model, unless a
+// chosen file answers to its name.
+func (p *setupPlan) planTyped(m *newModel) error {
+	if slices.Contains(p.models, m.Name) {
+		return nil
+	}
+	p.models = append(p.models, m.Name)
+	text, err := m.text()
+	if err != nil {
+		return fmt.Errorf("writing the model %s: %w", m.Name, err)
+	}
+	return p.add(filepath.Join(configDirectory, "models", filepath.FromSlash(m.Name)+".json"), string(text))
 }
 
 // isFileName reports whether a model's name, with slashes for directories, can be
