@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // newcomer is an empty working directory and an environment without keys.
@@ -236,7 +238,9 @@ func TestSetupTellsHowFarItIs151(t *testing.T) {
 	if got := status(); got.Percent != 100 || got.Keys != 3 || len(got.Recommendations) != 0 || got.Interrupted {
 		t.Errorf("of all the status is %+v", got)
 	}
-	for _, text := range []string{"{", "", `{"completed_steps": ["bogus"]}`, `{"completed_steps": 1}`, `["providers"]`} {
+	for _, text := range []string{"{", "", `{"completed_steps": ["bogus"]}`, `{"completed_steps": 1}`, `["providers"]`,
+		`{"completed_steps": ["providers"], "current_step": "models", "setup_type": "guided", "total_steps": 3}`,
+	} {
 		writeIn(t, g.dir, progressFile, text)
 		if status().Interrupted {
 			t.Errorf("progress %q counts as one", text)
@@ -332,6 +336,43 @@ func TestSetupAsksTheProvidersAboutTheirKeys(t *testing.T) {
 	if !strings.Contains(read(t, ".env"), "MINE_API_KEY=good-"+canaries[0]+"\n") {
 		t.Error("the second key is not the one in .env")
 	}
+}
+
+func TestSetupIsCancelledByASignal(t *testing.T) {
+	g := newcomer(t)
+	cmd := command(t, "llm-proxy", "setup")
+	cmd.Dir = g.dir
+	typed, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer typed.Close()
+	shown, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
+	var said strings.Builder
+	for asked := false; !asked; asked = strings.Contains(said.String(), "with *: ") {
+		var part [4096]byte
+		n, err := shown.Read(part[:])
+		if err != nil {
+			t.Fatalf("%v after\n%s", err, said.String())
+		}
+		said.Write(part[:n])
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(shown)
+	_ = cmd.Wait() // the exit code is looked at
+	if exit := cmd.ProcessState.ExitCode(); exit != 1 || !strings.Contains(string(rest), "Error: setup is cancelled, and nothing was written\n") {
+		t.Errorf("exit code %d, and it says %q", exit, rest)
+	}
+	wantFiles(t)
 }
 
 // Row 158.

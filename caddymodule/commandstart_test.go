@@ -160,6 +160,10 @@ func TestStartNeedsTheClientKeyThatIsRequired28(t *testing.T) {
 	refusedStart(t, dir, []string{"REQUIRE_CLIENT_API_KEY=true"}).want(t, 2, "CLIENT_API_KEY is not set")
 	writeIn(t, dir, ".env", "CLIENT_API_KEY=\n")
 	refusedStart(t, dir, []string{"REQUIRE_CLIENT_API_KEY=true"}).want(t, 2, "CLIENT_API_KEY is not set")
+	// Clients that the Caddyfile names are as good.
+	own := site{Host: standardHost, Port: "1", ClientKey: true}
+	writeIn(t, dir, "Caddyfile", strings.Replace(own.text(), "default {env.CLIENT_API_KEY}", "alice {env.ALICE_KEY}", 1))
+	startIn(t, dir, []string{"REQUIRE_CLIENT_API_KEY=true", "ALICE_KEY=k"})
 }
 
 // Row 29.

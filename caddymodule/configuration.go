@@ -116,6 +116,15 @@ func (c *configuration) watches() bool {
 	return !slices.ContainsFunc(c.blocks, func(h *Handler) bool { return !h.Watch })
 }
 
+// wantsClientKey reports whether a block depends on CLIENT_API_KEY: it names that,
+// or no client at all.
+func (c *configuration) wantsClientKey() bool {
+	return slices.ContainsFunc(c.blocks, func(h *Handler) bool {
+		return len(h.ClientKeys) == 0 && !h.AllowAnonymous ||
+			slices.ContainsFunc(h.ClientKeys, func(k ClientKey) bool { return k.Key == "{env."+clientKeyVariable+"}" })
+	})
+}
+
 // addresses are those that its servers listen on, in order.
 func (c *configuration) addresses() []string {
 	var found []string
@@ -146,7 +155,7 @@ func (c *configuration) administration() string {
 // and says what is wrong in words of its own.
 func (c *configuration) checkStart(out *output, environ []string) error {
 	vars := variables{environ: environ}
-	if strings.EqualFold(vars.get("REQUIRE_CLIENT_API_KEY"), "true") && vars.get(clientKeyVariable) == "" {
+	if strings.EqualFold(vars.get("REQUIRE_CLIENT_API_KEY"), "true") && vars.get(clientKeyVariable) == "" && c.wantsClientKey() {
 		return usageError{"REQUIRE_CLIENT_API_KEY is true, but CLIENT_API_KEY is not set; set it in the environment or in .env"}
 	}
 	if err := c.checkFiles(out, &vars); err != nil {

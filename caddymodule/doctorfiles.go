@@ -157,29 +157,32 @@ func (x *examination) checkProviderVariables() {
 
 // checkClientKeys looks at the keys of clients.
 func (x *examination) checkClientKeys() {
+	if x.config == nil {
+		return
+	}
 	replacer := caddy.NewReplacer()
-	asked := false
-	for _, block := range x.blocks() {
+	for _, block := range x.config.blocks {
 		if block.AllowAnonymous {
 			x.warn("clients", "callers without a key are answered", "take allow_anonymous out, unless nobody else can reach the gateway")
 		}
 		for _, client := range block.ClientKeys {
-			key, err := replacer.ReplaceOrErr(client.Key, true, true)
-			switch {
-			case err != nil && strings.Contains(client.Key, "{env."+clientKeyVariable+"}"):
-				asked = true
-			case err != nil:
-				x.fail("clients", fmt.Sprintf("the key of %s: %v", client.Name, err), "set it", nil)
-			default:
-				x.checkStrength(client.Name, key)
+			if client.Key == "{env."+clientKeyVariable+"}" {
+				continue // it is looked at below
 			}
+			key, err := replacer.ReplaceOrErr(client.Key, true, true)
+			if err != nil {
+				x.fail("clients", fmt.Sprintf("the key of %s: %v", client.Name, err), "set it", nil)
+				continue
+			}
+			x.checkStrength(client.Name, key)
 		}
-		asked = asked || len(block.ClientKeys) == 0 && !block.AllowAnonymous
 	}
-	if key := x.vars.get(clientKeyVariable); asked && key != "" {
-		x.checkStrength("default", key)
-	} else if asked {
+	switch key := x.vars.get(clientKeyVariable); {
+	case !x.config.wantsClientKey():
+	case key == "":
 		x.fail("clients", clientKeyVariable+" is not set, so every request is refused", "set it in .env, or in the environment", writeClientKey)
+	default:
+		x.checkStrength("default", key)
 	}
 }
 

@@ -107,7 +107,7 @@ func (w *wizard) keysOf(p *routing.Provider) []*keys.Key {
 
 func (w *wizard) askProviders() error {
 	var choices []choice
-	var keyed []string
+	var ready []string // with a key, or here already without need of one
 	for _, p := range w.stock.catalog.Providers() {
 		if !p.Enabled {
 			continue
@@ -116,15 +116,18 @@ func (w *wizard) askProviders() error {
 		switch {
 		case p.Keyless():
 			label += " (needs no key)"
+			if _, shipped := w.stock.shipped[p.File]; !shipped {
+				ready = append(ready, p.ID)
+			}
 		case len(w.keysOf(p)) > 0:
 			label += " (its key is set)"
-			keyed = append(keyed, p.ID)
+			ready = append(ready, p.ID)
 		}
 		choices = append(choices, choice{p.ID, label})
 	}
 	preset := w.answers.Providers
 	if len(preset) == 0 {
-		if preset = keyed; len(preset) == 0 {
+		if preset = ready; len(preset) == 0 {
 			preset = []string{demoProvider}
 		}
 	}
