@@ -133,7 +133,7 @@ func (f *setupFlags) prepare(cmd *cobra.Command, w *wizard) error {
 		return nil
 	}
 	in, out := cmd.InOrStdin(), cmd.ErrOrStderr()
-	if isTerminal(in) && isTerminal(out) && os.Getenv("TERM") != "dumb" && os.Getenv("ACCESSIBLE") == "" {
+	if isTerminal(in) && drawsForms(out) && os.Getenv("TERM") != "dumb" && os.Getenv("ACCESSIBLE") == "" {
 		w.prompt = &forms{w.ctx, in, out, coloured(out, os.Getenv)}
 	} else {
 		w.prompt = newLines(w.ctx, in, out)

@@ -238,7 +238,8 @@ func TestSetupTellsHowFarItIs151(t *testing.T) {
 	if got := status(); got.Percent != 100 || got.Keys != 3 || len(got.Recommendations) != 0 || got.Interrupted {
 		t.Errorf("of all the status is %+v", got)
 	}
-	for _, text := range []string{"{", "", `{"completed_steps": ["bogus"]}`, `{"completed_steps": 1}`, `["providers"]`,
+	for _, text := range []string{
+		"{", "", `{"completed_steps": ["bogus"]}`, `{"completed_steps": 1}`, `["providers"]`,
 		`{"completed_steps": ["providers"], "current_step": "models", "setup_type": "guided", "total_steps": 3}`,
 	} {
 		writeIn(t, g.dir, progressFile, text)

@@ -61,6 +61,16 @@ type forms struct {
 	coloured bool
 }
 
+// drawsForms reports whether forms can be drawn on a terminal: it has a size.
+func drawsForms(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	width, height, err := term.GetSize(int(file.Fd()))
+	return err == nil && width > 0 && height > 0
+}
+
 func (f *forms) run(field huh.Field) error {
 	form := huh.NewForm(huh.NewGroup(field)).WithInput(f.in).WithOutput(f.out).WithShowHelp(true)
 	if !f.coloured {
