@@ -38,9 +38,9 @@ func (s *screenText) String() string {
 	return s.text.String()
 }
 
-// setupAt runs setup at a terminal, and types each answer when its question is
-// shown.
-func setupAt(t *testing.T, g *gateway, dialogue [][2]string) (shown string, exit int) {
+// setupAt runs setup at a terminal, types each answer when its question is shown,
+// and waits for its last words.
+func setupAt(t *testing.T, g *gateway, dialogue [][2]string, last string) (shown string, exit int) {
 	t.Helper()
 	terminal, screen := typing(t, "")
 	size := [4]uint16{40, 120, 0, 0} // rows and columns
@@ -67,6 +67,8 @@ func setupAt(t *testing.T, g *gateway, dialogue [][2]string) (shown string, exit
 	waited := make(chan error, 1)
 	go func() { waited <- cmd.Wait() }()
 	comesTrue(t, "setup does not end", func() bool { return len(waited) > 0 })
+	// What it has said is read a little later.
+	comesTrue(t, "setup does not say "+last, func() bool { return strings.Contains(seen.String(), last) })
 	return seen.String(), cmd.ProcessState.ExitCode()
 }
 
@@ -81,7 +83,7 @@ func TestSetupAsksAtATerminal(t *testing.T) {
 		{"Key that your clients", canaries[0] + enter},
 		{"Keep a log", enter},
 		{"Write these files?", enter},
-	})
+	}, "Start the gateway:")
 	if exit != 0 || strings.Contains(shown, "canary") {
 		t.Errorf("exit code %d; shown is\n%s", exit, shown)
 	}
@@ -93,9 +95,10 @@ func TestSetupAsksAtATerminal(t *testing.T) {
 
 func TestCtrlCEndsSetupAtATerminal(t *testing.T) {
 	g := newcomer(t)
-	shown, exit := setupAt(t, g, [][2]string{{"Which providers", enter}, {"Which models", ctrlC}})
-	if exit != 1 || !strings.Contains(shown, "setup is cancelled, and nothing was written; --resume goes on") {
-		t.Errorf("exit code %d; shown is\n%s", exit, shown)
+	_, exit := setupAt(t, g, [][2]string{{"Which providers", enter}, {"Which models", ctrlC}},
+		"setup is cancelled, and nothing was written; --resume goes on")
+	if exit != 1 {
+		t.Errorf("exit code %d, want 1", exit)
 	}
 	wantFiles(t, progressFile)
 }
