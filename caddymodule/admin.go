@@ -34,6 +34,7 @@ func init() {
 //	GET  /llm_proxy/requests/{id}
 //	GET  /llm_proxy/usage?by=&since=&until=
 //	GET  /llm_proxy/db
+//	POST /llm_proxy/db/reset
 //	POST /llm_proxy/reload
 //
 // Answers are JSON and hold no secret; errors are {"error": "..."} as everywhere
@@ -60,6 +61,7 @@ func (*adminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: "/llm_proxy/requests/", Handler: adminEndpoint(http.MethodGet, showRequest)},
 		{Pattern: "/llm_proxy/usage", Handler: adminEndpoint(http.MethodGet, showUsage, "by", "since", "until")},
 		{Pattern: "/llm_proxy/db", Handler: adminEndpoint(http.MethodGet, showDatabase)},
+		{Pattern: "/llm_proxy/db/reset", Handler: adminEndpoint(http.MethodPost, resetDatabase)},
 		{Pattern: "/llm_proxy/keys/reset", Handler: adminEndpoint(http.MethodPost, resetKeys, "provider", "key")},
 		{Pattern: "/llm_proxy/reload", Handler: adminEndpoint(http.MethodPost, reloadFiles)},
 	}

@@ -23,8 +23,8 @@ type databaseAnswer struct {
 	ErrorRate float64 `json:"error_rate"`
 	// Totals are the sums that usage has too.
 	Totals usageSums `json:"totals"`
-	// Log tells how writing goes.
-	Log logging.Stats `json:"log"`
+	// Log tells how writing goes; nil where no gateway was asked.
+	Log *logging.Stats `json:"log,omitempty"`
 }
 
 // databasePlace says where a database is.
@@ -36,7 +36,13 @@ type databasePlace struct {
 }
 
 // place says where the log is.
-func (l *Log) place() databasePlace { return databasePlace{"sqlite", absolute(l.SQLite)} }
+func (l *Log) place() databasePlace {
+	if l.Postgres == "" {
+		return databasePlace{"sqlite", absolute(l.SQLite)}
+	}
+	where, _ := logging.Place(l.dsn) // it was understood when the log was opened
+	return databasePlace{"postgres", where}
+}
 
 // setTotals fills in what a database sums up to.
 func (a *databaseAnswer) setTotals(t *logging.Totals) {
@@ -57,11 +63,33 @@ func showDatabase(r *http.Request, _ url.Values) (any, error) {
 	return asked(r, func(ctx context.Context, log *logging.Log) (any, error) {
 		totals, err := log.Totals(ctx, time.Time{}, time.Time{})
 		stats := log.Stats()
-		answer := databaseAnswer{databasePlace: settings.place(), SizeBytes: stats.FileSize, Log: stats}
+		answer := databaseAnswer{databasePlace: settings.place(), SizeBytes: stats.FileSize, Log: &stats}
 		answer.setTotals(&totals)
 		if err != nil && !stats.Healthy {
 			return answer, nil
 		}
 		return answer, err
+	})
+}
+
+// databaseReset is the body of the answer to POST /llm_proxy/db/reset.
+type databaseReset struct {
+	databasePlace
+	// Deleted is how many requests were in the database.
+	Deleted int64 `json:"deleted"`
+}
+
+// resetDatabase answers POST /llm_proxy/db/reset.
+func resetDatabase(r *http.Request, _ url.Values) (any, error) {
+	_, settings, err := liveLog()
+	if err != nil {
+		return nil, err
+	}
+	return asked(r, func(ctx context.Context, log *logging.Log) (any, error) {
+		totals, err := log.Totals(ctx, time.Time{}, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		return databaseReset{settings.place(), totals.Requests}, log.Reset(ctx)
 	})
 }

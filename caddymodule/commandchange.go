@@ -134,16 +134,25 @@ func agreed(cmd *cobra.Command, question string) error {
 	if !isTerminal(cmd.InOrStdin()) {
 		return fmt.Errorf("%s nobody can be asked here; --yes says so", question)
 	}
+	yes, err := saysYes(cmd, question)
+	if err == nil && !yes {
+		err = errors.New("nothing is changed")
+	}
+	return err
+}
+
+// saysYes asks a person at a terminal. Only a clear yes is one.
+func saysYes(cmd *cobra.Command, question string) (bool, error) {
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s [y/N] ", escape(question))
 	answer, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if err != nil && answer == "" {
-		return fmt.Errorf("reading the answer: %w", err)
+		return false, fmt.Errorf("reading the answer: %w", err)
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
-		return nil
+		return true, nil
 	}
-	return errors.New("nothing is changed")
+	return false, nil
 }
 
 // noArguments refuses arguments without repeating them: one may be a key.

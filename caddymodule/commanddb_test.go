@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -41,14 +42,17 @@ func TestDBStatsTellWhatIsInTheLog133(t *testing.T) {
 	const address = "--address=localhost:2999"
 	wantDatabase(t, "db_stats.txt", run(t, "", "db", "stats", address).want(t, 0).stdout, file)
 	wantDatabase(t, "db_stats.json", run(t, "", "db", "stats", "--json", address).want(t, 0).stdout, file)
+	wantDatabase(t, "db_stats_file.txt", run(t, "", "db", "stats", "--file", file).want(t, 0).stdout, file)
 	loadNothing(t)
+	wantDatabase(t, "db_stats_file.txt", run(t, "", "db", "stats", "--file", file).want(t, 0).stdout, file)
 	run(t, "", "db", "stats", address).want(t, 1, "no request log is kept")
-	run(t, "", "db", "stats", "--address=localhost:1").want(t, 1, "cannot connect")
+	run(t, "", "db", "stats", "--address=localhost:1").want(t, 1, "cannot connect", "--file reads an SQLite database")
+	run(t, "", "db", "stats", "--file", file+".missing").want(t, 1, "no such file")
 }
 
 // The same sums, whoever is asked.
 func TestUsageAndDBStatsPrintTheSameSums(t *testing.T) {
-	busy(t)
+	_, file := busy(t)
 	const address = "--address=localhost:2999"
 	read := func(to any, arguments ...string) {
 		t.Helper()
@@ -56,10 +60,11 @@ func TestUsageAndDBStatsPrintTheSameSums(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var stats databaseAnswer
+	var stats, offline databaseAnswer
 	read(&stats, "db", "stats", address)
-	if stats.Rows != 4 || stats.Totals.Failed != 2 || stats.ErrorRate != 0.5 {
-		t.Errorf("db stats tell %+v", stats)
+	read(&offline, "db", "stats", "--file", file)
+	if stats.Totals != offline.Totals || stats.Rows != 4 || stats.Totals.Failed != 2 || stats.ErrorRate != 0.5 {
+		t.Errorf("db stats tell %+v, of the file %+v", stats, offline)
 	}
 	for _, by := range usageGroups {
 		var usage usageAnswer
@@ -83,4 +88,33 @@ func TestUsageAndDBStatsPrintTheSameSums(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^\(total\) +4 +2 +2 `).MatchString(table) {
 		t.Errorf("usage has no total:\n%s", table)
 	}
+}
+
+func TestDBResetDeletesOnlyWhatWasConfirmed134(t *testing.T) {
+	g, file := busy(t)
+	const address = "--address=localhost:2999"
+	if help := run(t, "", "db", "reset", "--help").want(t, 0).stdout; !strings.Contains(help, "-y, --confirm") {
+		t.Errorf("help is\n%s", help)
+	}
+	run(t, "yes\n", "db", "reset", address).want(t, 1, "nothing is deleted", "--confirm")
+	if n := len(rows(t, "")); n != 4 {
+		t.Fatalf("%d requests are left without a confirmation, want 4", n)
+	}
+	if got := run(t, "", "db", "reset", "--confirm", address).want(t, 0).stdout; got != "deleted 4 requests from "+file+"\n" {
+		t.Errorf("stdout is %q", got)
+	}
+	if all := rows(t, ""); len(all) != 0 {
+		t.Errorf("rows = %+v, want none", all)
+	}
+	wantDatabase(t, "db_stats_empty.txt", run(t, "", "db", "stats", address).want(t, 0).stdout, file)
+	id := g.post(chatPath, `{"model":"m"`).want(t, 400).header.Get("X-Request-Id")
+	if all := rows(t, ""); len(all) != 1 || all[0].ID != id {
+		t.Errorf("rows = %+v, want the request that came after", all)
+	}
+	if got := run(t, "", "db", "reset", "-y", "--json", address).want(t, 0).stdout; !strings.Contains(got, `"deleted": 1`) {
+		t.Errorf("stdout is %q", got)
+	}
+	admin(t, http.MethodGet, "/llm_proxy/db/reset", "").want(t, 405)
+	admin(t, http.MethodPost, "/llm_proxy/db", "").want(t, 405)
+	admin(t, http.MethodGet, "/llm_proxy/db?x=1", "").want(t, 400)
 }

@@ -59,7 +59,7 @@ func TestPasswordOfTheDatabaseIsToldNowhere(t *testing.T) {
 	const secret = "canary-pw"
 	g, spill := keepingServerLog(t, "postgres://someone:"+secret+"@127.0.0.1:1/db")
 	g.post(chatPath, chatRequest).want(t, 200)
-	for _, path := range []string{"/config/", "/llm_proxy/requests", "/llm_proxy/usage", "/llm_proxy/health", "/metrics", "/debug/vars"} {
+	for _, path := range []string{"/config/", "/llm_proxy/requests", "/llm_proxy/usage", "/llm_proxy/health", "/llm_proxy/db", "/metrics", "/debug/vars"} {
 		if got := admin(t, http.MethodGet, path, ""); strings.Contains(got.body, secret) {
 			t.Errorf("%s tells the password: %s", path, got.body)
 		}
@@ -104,4 +104,33 @@ func TestLogIsKeptInOneDatabase(t *testing.T) {
 			t.Errorf("setDefaults of %+v = %v, want %q", tc.log, err, tc.want)
 		}
 	}
+}
+
+func TestDBStatsAndResetOnPostgres(t *testing.T) {
+	server := postgrestest.Start(t)
+	g, _ := keepingServerLog(t, server.DSN(t))
+	for range 3 {
+		g.post(chatPath, chatRequest).want(t, 200)
+	}
+	const address = "--address=localhost:2999"
+	got := run(t, "", "db", "stats", address).want(t, 0).stdout
+	if !strings.HasPrefix(got, "database   postgres, ") || !strings.Contains(got, "\nrequests   3 from ") || !strings.Contains(got, "\ntokens     15 input, ") {
+		t.Errorf("db stats prints\n%s", got)
+	}
+	got = run(t, "", "db", "reset", "--confirm", address).want(t, 0).stdout
+	if !strings.HasPrefix(got, "deleted 3 requests from ") {
+		t.Errorf("db reset prints %s", got)
+	}
+	g.post(chatPath, chatRequest).want(t, 200)
+	if all := rows(t, ""); len(all) != 1 {
+		t.Errorf("%d rows after the reset, want 1", len(all))
+	}
+
+	server.Kill()
+	g.post(chatPath, chatRequest).want(t, 200)
+	comesTrue(t, "db stats does not tell of the server that is gone", func() bool {
+		said := run(t, "", "db", "stats", address)
+		return said.exit == 1 && strings.Contains(said.stdout, "not writing") && strings.Contains(said.stdout, "trouble ")
+	})
+	run(t, "", "db", "reset", "--confirm", address).want(t, 1)
 }

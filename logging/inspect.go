@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -57,6 +58,50 @@ func Inspect(ctx context.Context, path string) (*Inspection, error) {
 		found.Damage = verdict
 	}
 	return found, nil
+}
+
+// TotalsOf sums all requests of the SQLite database at path, which may be open
+// elsewhere, and changes nothing in it. size is what it takes on the disk, in bytes.
+// The error is that of a file that is missing, is no request log, or was written by
+// a newer version.
+func TotalsOf(ctx context.Context, path string) (totals Totals, size int64, err error) {
+	if totals, err = readTotals(ctx, path); err != nil {
+		return Totals{}, 0, fmt.Errorf("reading the request log %s: %w", path, err)
+	}
+	return totals, sizeOf(path), nil
+}
+
+func readTotals(ctx context.Context, path string) (Totals, error) {
+	// SQLite has worse words for what is no file.
+	file, err := os.Stat(path)
+	if err != nil {
+		return Totals{}, err
+	}
+	if !file.Mode().IsRegular() {
+		return Totals{}, errors.New("this is no regular file")
+	}
+	known, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return Totals{}, err
+	}
+	db, err := connect(path, 1, "_txlock=deferred", "query_only(1)")
+	if err != nil {
+		return Totals{}, err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var version int
+	if err := db.GetContext(ctx, &version, "PRAGMA user_version"); err != nil {
+		return Totals{}, err
+	}
+	switch {
+	case version == 0:
+		return Totals{}, errors.New("this is a database, but no request log")
+	case version > len(known):
+		return Totals{}, errNewer
+	}
+	return totalsIn(ctx, db, time.Time{}, time.Time{})
 }
 
 // SetAside renames a damaged database and what lies beside it, so that the next

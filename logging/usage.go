@@ -140,7 +140,19 @@ type Totals struct {
 
 // Totals sums all requests that began at since or later, and before until; a zero
 // time is no limit.
-func (l *Log) Totals(ctx context.Context, since, until time.Time) (Totals, error) {
+func (l *Log) Totals(ctx context.Context, since, until time.Time) (totals Totals, err error) {
+	err = l.query(ctx, func(ctx context.Context, db *sqlx.DB) (err error) {
+		totals, err = totalsIn(ctx, db, since, until)
+		return err
+	})
+	if err != nil {
+		return Totals{}, fmt.Errorf("reading usage: %w", err)
+	}
+	return totals, nil
+}
+
+// totalsIn is Totals for a database.
+func totalsIn(ctx context.Context, db *sqlx.DB, since, until time.Time) (Totals, error) {
 	var w where
 	w.span(since, until)
 	var row struct {
@@ -149,11 +161,8 @@ func (l *Log) Totals(ctx context.Context, since, until time.Time) (Totals, error
 		Newest int64 `db:"newest"`
 	}
 	statement := "SELECT " + sums + ", COALESCE(MIN(start_us), 0) AS oldest, COALESCE(MAX(start_us), 0) AS newest FROM requests" + w.String()
-	err := l.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
-		return db.GetContext(ctx, &row, db.Rebind(statement), w.values...)
-	})
-	if err != nil {
-		return Totals{}, fmt.Errorf("reading usage: %w", err)
+	if err := db.GetContext(ctx, &row, db.Rebind(statement), w.values...); err != nil {
+		return Totals{}, err
 	}
 	return Totals{Sums: row.Sums, Oldest: moment(row.Oldest), Newest: moment(row.Newest)}, nil
 }
