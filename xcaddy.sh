@@ -94,7 +94,7 @@ lint() {
 	go tool staticcheck ./...
 	say "shell syntax"
 	for script in xcaddy.sh internal/clients/run.sh; do sh -n "$script"; done
-	bash -n .ci/run .ci/readme
+	bash -n .ci/run .ci/readme .ci/sessions
 	say "lint passed"
 }
 
