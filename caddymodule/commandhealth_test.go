@@ -73,7 +73,7 @@ func TestHealthInDetailMixesNoTwoProcesses(t *testing.T) {
 
 // A container's health check names no endpoint, whatever port the gateway has.
 func TestHealthIsAskedAtThePortOfTheVariable127(t *testing.T) {
-	plainGateway(t, setup{})
+	plainGateway(t, setup{address: "http://127.0.0.1:9080"})
 	t.Setenv("LLM_PORT", "")
 	run(t, "", "health").want(t, 1, "cannot connect to the gateway", "127.0.0.1:9876")
 	t.Setenv("LLM_PORT", "9080")
@@ -99,7 +99,7 @@ func TestTheContainersHealthCheckIsTheCommand(t *testing.T) {
 	if len(words) < 3 || words[0] != "/usr/bin/caddy" || words[1] != "llm-proxy" {
 		t.Fatalf("it runs %q", words)
 	}
-	plainGateway(t, setup{})
+	plainGateway(t, setup{address: "http://127.0.0.1:9080"})
 	t.Setenv("LLM_PORT", "9080")
 	run(t, "", words[2:]...).want(t, 0)
 	if patience, err := time.ParseDuration(string(found[1])); err != nil || patience <= healthTimeout {
