@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
 )
@@ -38,7 +41,7 @@ func groupOf(by logging.By, row *requestAnswer) string {
 }
 
 // add counts a row in.
-func (u *usageReport) add(row *requestAnswer) {
+func (u *usageSums) add(row *requestAnswer) {
 	u.Requests++
 	switch row.Outcome {
 	case logging.OutcomeOK:
@@ -60,58 +63,108 @@ func (u *usageReport) add(row *requestAnswer) {
 	if row.Tokens.Estimated {
 		u.Estimated++
 	}
-	switch {
-	case row.Cost != nil:
+	if row.Cost != nil {
 		u.Cost += *row.Cost
-	case row.Tokens.read()+row.Tokens.written() > 0:
+	} else if row.Tokens.read()+row.Tokens.written() > 0 {
 		u.CostUnknown++
 	}
 	u.BytesIn += row.BytesIn
 	u.BytesOut += row.BytesOut
 }
 
-// compareSums wants `usage` to print the sums of the rows, by whatever they are
-// summed. It is called while the book is whole.
+// compareSums wants `usage` and `db stats` to print the sums of the rows, by whatever
+// they are summed. It is called while the book is whole.
 func (b *book) compareSums(t *testing.T) {
 	t.Helper()
+	var total usageSums
+	for _, row := range b.byID {
+		total.add(&row)
+	}
 	for _, by := range usageGroups {
-		want := make(map[string]*usageReport)
+		want := make(map[string]*usageSums)
 		for _, row := range b.byID {
 			name := groupOf(by, &row)
 			if want[name] == nil {
-				want[name] = &usageReport{Name: name}
+				want[name] = new(usageSums)
 			}
 			want[name].add(&row)
 		}
 		var has usageAnswer
-		said := run(t, "", "usage", "--by", string(by), "--json", "--address=localhost:2999").want(t, 0).stdout
-		if err := json.Unmarshal([]byte(said), &has); err != nil {
-			t.Fatal(err)
-		}
+		printed(t, &has, "usage", "--by", string(by))
 		if len(has.Rows) != len(want) {
 			t.Errorf("usage --by %s: %d rows, want %d", by, len(has.Rows), len(want))
 		}
-		table := strings.Split(run(t, "", "usage", "--by", string(by), "--address=localhost:2999").want(t, 0).stdout, "\n")
 		for _, row := range has.Rows {
-			row.AverageMS = 0
-			line := row.line()
-			if w := want[row.Name]; w != nil && math.Abs(w.Cost-row.Cost) < 1e-9 {
-				row.Cost = w.Cost // but for the order of the sum
-			}
-			if w := want[row.Name]; w == nil || row != *w {
+			if w := want[row.Name]; w == nil || !row.same(w) {
 				t.Errorf("usage --by %s prints %+v, the rows come to %+v", by, row, w)
 			}
-			if !slices.ContainsFunc(table, func(printed string) bool {
-				return strings.HasPrefix(strings.Join(strings.Fields(printed), " "), line)
-			}) {
-				t.Errorf("usage --by %s prints no line %q:\n%s", by, line, strings.Join(table, "\n"))
-			}
+		}
+		if !has.Total.same(&total) {
+			t.Errorf("usage --by %s prints the total %+v, the rows come to %+v", by, has.Total, total)
+		}
+		compareTable(t, &has)
+	}
+	var database databaseAnswer
+	printed(t, &database, "db", "stats")
+	if database.Rows != int64(len(b.byID)) || !database.Totals.same(&total) || database.Log.Dropped.Total() != 0 {
+		t.Errorf("db stats prints %+v, the rows come to %+v", database, total)
+	}
+	said := run(t, "", "db", "stats", "--address=localhost:2999").want(t, 0).stdout
+	for _, want := range []int64{total.Requests, total.OK, total.Failed, total.ClientClosed, total.Attempts, total.Tokens.Input, total.Tokens.Output, total.Tokens.Reasoning} {
+		if !strings.Contains(said, humanize.Comma(want)) {
+			t.Errorf("db stats does not print %d:\n%s", want, said)
 		}
 	}
 }
 
-// line is how the row begins in the table, with single spaces.
-func (u *usageReport) line() string {
-	return fmt.Sprint(cmp.Or(u.Name, "-"), " ", u.Requests, " ", u.OK, " ", u.Failed, " ", u.ClientClosed, " ", u.Attempts, " ",
-		u.Tokens.Input, " ", u.Tokens.CacheRead, " ", u.Tokens.CacheWrite, " ", u.Tokens.Output, " ", u.Tokens.Reasoning, " ", u.cost())
+// printed reads the JSON that a command prints.
+func printed(t *testing.T, answer any, arguments ...string) {
+	t.Helper()
+	said := run(t, "", append(arguments, "--json", "--address=localhost:2999")...).want(t, 0).stdout
+	if err := json.Unmarshal([]byte(said), answer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// same tells whether two sums are the same, but for the average time, which is none.
+func (u usageSums) same(other *usageSums) bool {
+	u.AverageMS = other.AverageMS
+	if sameMoney(u.Cost, other.Cost) {
+		u.Cost = other.Cost
+	}
+	return u == *other
+}
+
+// sameMoney compares two sums that were added up in different orders.
+func sameMoney(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
+
+// twoSpaces are between the columns of a table.
+var twoSpaces = regexp.MustCompile(` {2,}`)
+
+// compareTable wants the table of `usage` to say the same as its JSON.
+func compareTable(t *testing.T, has *usageAnswer) {
+	t.Helper()
+	said := run(t, "", "usage", "--by", string(has.By), "--address=localhost:2999").want(t, 0).stdout
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	columns := twoSpaces.Split(lines[0], -1)
+	rows := has.Rows
+	if len(rows) > 1 {
+		rows = append(slices.Clone(rows), usageReport{"(total)", has.Total})
+	}
+	if len(lines) != len(rows)+1 {
+		t.Fatalf("usage --by %s prints %d lines for %d rows:\n%s", has.By, len(lines)-1, len(rows), said)
+	}
+	for i, line := range lines[1:] {
+		row, cells := &rows[i], twoSpaces.Split(strings.TrimSpace(line), -1)
+		for name, want := range map[string]any{
+			strings.ToUpper(string(has.By)): cmp.Or(row.Name, "-"), "REQUESTS": row.Requests, "OK": row.OK, "FAILED": row.Failed, "LEFT": row.ClientClosed,
+			"TRIED": row.Attempts, "INPUT": row.Tokens.Input, "CACHE READ": row.Tokens.CacheRead, "CACHE WRITE": row.Tokens.CacheWrite,
+			"OUTPUT": row.Tokens.Output, "REASONING": row.Tokens.Reasoning, "COST": row.cost(),
+		} {
+			at := slices.Index(columns, name)
+			if at < 0 || at >= len(cells) || cells[at] != fmt.Sprint(want) {
+				t.Errorf("usage --by %s prints %q under %q, want %v in column %s", has.By, cells, columns, want, name)
+			}
+		}
+	}
 }

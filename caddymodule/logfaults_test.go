@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/internal/postgrestest"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
 )
 
@@ -64,6 +65,40 @@ func TestTroubleOfTheDatabaseHarmsNoRequest(t *testing.T) {
 	})
 }
 
+// The same with PostgreSQL, of which nothing is lost: what it does not take goes to a
+// file, and home when it is back.
+func TestTroubleOfPostgresHarmsNoRequest(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		down, up func(*postgrestest.Server, testing.TB)
+	}{
+		{
+			"all its processes stand still and go on",
+			func(s *postgrestest.Server, _ testing.TB) { s.Freeze() },
+			func(s *postgrestest.Server, _ testing.TB) { s.Thaw() },
+		},
+		{
+			"killed and started again",
+			func(s *postgrestest.Server, _ testing.TB) { s.Kill() },
+			(*postgrestest.Server).Launch,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			server := postgrestest.Start(t)
+			t.Setenv("LOG_DSN", server.DSN(t))
+			log := "log postgres {env.LOG_DSN} {\nspill " + filepath.Join(t.TempDir(), "spill.db") + "\n}"
+			meetLogFault(t, log, func(t *testing.T) func() {
+				tc.down(server, t)
+				return func() { tc.up(server, t) }
+			})
+			if stats := logStats(t); stats.Dropped.Total() != 0 {
+				t.Errorf("dropped %+v, want nothing", stats.Dropped)
+			}
+			loadNothing(t) // before the server goes
+		})
+	}
+}
+
 // meetLogFault sends requests before, during and after a trouble of the log that
 // the directive keeps.
 func meetLogFault(t *testing.T, log string, begin func(t *testing.T) (end func())) {
@@ -81,6 +116,7 @@ func meetLogFault(t *testing.T, log string, begin func(t *testing.T) (end func()
 			dir, dir),
 	})
 	g.load(time.Second) // connections are open then
+	counted := metrics(t)
 	before := g.load(min(*logFaultLength, 5*time.Second))
 	machine := watchMachine()
 	began := time.Now()
@@ -108,11 +144,20 @@ func meetLogFault(t *testing.T, log string, begin func(t *testing.T) (end func()
 	var stats logging.Stats
 	comesTrue(t, "the log does not recover", func() bool {
 		stats = logStats(t)
-		return stats.Healthy && stats.Queued == 0
+		return stats.Healthy && stats.Queued == 0 && (stats.Spill == nil || stats.Spill.Waiting == 0)
 	})
 	g.wantAllCounted(stats, len(up.all()))
+	dropped := int64(0)
+	for name, value := range metrics(t) {
+		if strings.HasPrefix(name, "caddy_llm_proxy_log_dropped_total") {
+			dropped += int64(value - counted[name])
+		}
+	}
+	if dropped != stats.Dropped.Total() {
+		t.Errorf("caddy_llm_proxy_log_dropped_total grew by %d, want %d", dropped, stats.Dropped.Total())
+	}
 	t.Logf("of %d rows %d were written and %d dropped (%+v)", stats.Added, stats.Written, stats.Dropped.Total(), stats.Dropped)
-	if *logFaultLength >= 20*time.Second && stats.Dropped.Total() == 0 {
+	if !strings.Contains(log, "postgres") && *logFaultLength >= 20*time.Second && stats.Dropped.Total() == 0 {
 		t.Error("nothing was dropped, although more came than the queue holds")
 	}
 	wantNoDelay(t, before, during, standstills)
@@ -198,8 +243,8 @@ func wantNoDelay(t *testing.T, before, during []timing, standstills []span) {
 // logStats is how the request log is.
 func logStats(t *testing.T) logging.Stats {
 	t.Helper()
-	var answer requestsAnswer
-	if err := json.Unmarshal([]byte(admin(t, http.MethodGet, "/llm_proxy/requests?limit=1", "").want(t, 200).body), &answer); err != nil {
+	var answer databaseAnswer
+	if err := json.Unmarshal([]byte(admin(t, http.MethodGet, "/llm_proxy/db", "").want(t, 200).body), &answer); err != nil {
 		t.Fatal(err)
 	}
 	return answer.Log

@@ -219,6 +219,18 @@ var huntCommands = map[string][]string{
 	"logs":            {"ADMIN --limit 1000", "ADMIN --trouble"},
 	"usage":           {"ADMIN --by key", "ADMIN --by asked", "ADMIN --by client"},
 	"explain":         {"ID ADMIN"},
+	"db stats":        {"ADMIN"},
+	"doctor":          {"--fix FILES", "--network FILES"},
+	"drill":           {"m --fail up=429 ADMIN", "gone FILES"},
+	"add provider":    {"--name extra --display-name Extra --base-url http://127.0.0.1:1/" + urlCanary + " --format openai FILES"},
+	"add model":       {"--name extra --provider extra --model m FILES"},
+	"add key":         {"--provider up --env-var UP_API_KEY_8 FILES", "--provider up --env-var UP_API_KEY_9 --key " + setupCanary + " FILES"},
+	"edit provider":   {"up --set api_key=" + fileCanary + " FILES", "up --set endpoints.base_url=" + fileCanary + " FILES"},
+	"edit model":      {"m --set display_name=M FILES"},
+	"edit key":        {"UP_API_KEY_8 FILES"},
+	"remove provider": {"extra FILES", "extra --force --yes FILES"},
+	"remove model":    {"extra --yes FILES"},
+	"remove key":      {"UP_API_KEY_8 --yes FILES", setupCanary + " --yes FILES"},
 }
 
 // runCommands runs all of them, as text and as JSON.
@@ -269,6 +281,7 @@ var huntedRoutes = []struct{ method, path, body string }{
 	{"GET", "/llm_proxy/requests?trouble=true", ""},
 	{"GET", "/llm_proxy/requests/ID", ""},
 	{"GET", "/llm_proxy/usage?by=key", ""},
+	{"GET", "/llm_proxy/db", ""},
 	{"POST", "/llm_proxy/keys/reset?key=deadbeef", ""},
 	{"POST", "/llm_proxy/keys/reset", `{"provider": "up", "key": "` + upstreamCanary + `"}`},
 	{"POST", "/llm_proxy/reload", ""},
@@ -317,7 +330,7 @@ func (h *hideout) addFiles(t *testing.T, all *received) {
 // request log's database or any other file.
 func TestSecretsHunt(t *testing.T) {
 	h := newHideout(t)
-	var answered, kept received
+	answered, kept := received{strict: true}, received{strict: true}
 	h.ask(t, &answered)
 	h.wantSent(t)
 	h.breakFiles(t, &kept)
