@@ -26,11 +26,12 @@ const (
 	fileCanary      = "sk-canary-in-file-zvjxqk"
 	dotenvCanary    = "sk-canary-dotenv-qjzwvx"
 	setupCanary     = "sk-canary-setup-xkwqvz"
+	dsnCanary       = "canary-of-a-dsn-zxvkjq"
 )
 
 var keyCanaries = []string{
 	upstreamCanary, upstreamCanary2, clientCanary, strangerCanary, urlCanary, headerCanary,
-	queryCanary, headerKeyCanary, fileCanary, dotenvCanary, setupCanary,
+	queryCanary, headerKeyCanary, fileCanary, dotenvCanary, setupCanary, dsnCanary,
 }
 
 // prompts are requests with the canary in everything that a client may say, by path.
@@ -75,6 +76,7 @@ type hideout struct {
 	names    []string // of models
 
 	tattler, good *upstream
+	traces        *collector
 }
 
 // newHideout is in front of upstreams that repeat their key wherever they can, that
@@ -84,7 +86,7 @@ func newHideout(t *testing.T) *hideout {
 	newcomer(t)
 	for name, value := range map[string]string{
 		"UP_API_KEY_1": upstreamCanary, "UP_API_KEY_2": upstreamCanary2, "GOOD_API_KEY": upstreamCanary, "GONE_API_KEY": upstreamCanary2,
-		"URL_SECRET": urlCanary, "HEADER_SECRET": headerCanary, "CLIENT_CANARY": clientCanary,
+		"DSN_SECRET": dsnCanary, "URL_SECRET": urlCanary, "HEADER_SECRET": headerCanary, "CLIENT_CANARY": clientCanary,
 	} {
 		t.Setenv(name, value)
 	}
@@ -102,6 +104,7 @@ func newHideout(t *testing.T) *hideout {
 			}
 		}
 	}`, 1)
+	h.traces = collect(t)
 	h.names = []string{"401", "400", "429", "500", "404", "422", "page", "text", "redirect", "early", "late", "reset", "m", "gone"}
 	models := map[string]string{"m": model("m", `"fallback_model_routings": ["gone"],`, "up/500", "good/up", "chat/up"), "gone": model("gone", "", "gone/x")}
 	for _, name := range h.names[:12] {
@@ -121,7 +124,7 @@ func newHideout(t *testing.T) *hideout {
 		models:    models,
 		directive: "client_key canary {env.CLIENT_CANARY}\nmax_attempts 3\ncooldown 0\nstate file " + h.state + "\nlog sqlite " + h.database,
 		global:    h.log.option,
-		site: fmt.Sprintf("log\nhandle_path /faulty/* {\nllm_proxy {\nproviders %[1]s/providers\nmodels %[1]s/models\nclient_key canary {env.CLIENT_CANARY}\ntransport faulty\n}\n}",
+		site: fmt.Sprintf("log\ntracing {\nspan http\n}\nhandle_path /faulty/* {\nllm_proxy {\nproviders %[1]s/providers\nmodels %[1]s/models\nclient_key canary {env.CLIENT_CANARY}\ntransport faulty\n}\n}",
 			faulty.dir),
 		anonymous: true,
 	})
@@ -187,6 +190,32 @@ func (h *hideout) breakFiles(t *testing.T, all *received) {
 	config := h.config
 	h.config = strings.Replace(config, "client_key canary", "client_key twice {env.CLIENT_CANARY}\nclient_key canary", 1)
 	all.add("the load of a key of two clients", fmt.Sprint(h.reload()))
+	h.config = config
+	h.wantReload(t, "")
+}
+
+// keepElsewhere keeps the log on a server that is not there, by a password.
+func (h *hideout) keepElsewhere(t *testing.T, all *received) {
+	t.Helper()
+	config := h.config
+	for _, dsn := range []string{
+		"postgres://gateway:{env.DSN_SECRET}@127.0.0.1:1/logs",
+		`"host=127.0.0.1 port=1 user=gateway password={env.DSN_SECRET} dbname=logs"`,
+		"postgres://gateway:{env.DSN_SECRET}@127.0.0.1:port/logs",
+		"postgres://gateway:{env.DSN_SECRET}%zz@127.0.0.1/logs",
+	} {
+		spill := filepath.Join(t.TempDir(), "spill.db")
+		h.config = strings.Replace(config, "log sqlite "+h.database, "log postgres "+dsn+" {\nspill "+spill+"\n}", 1)
+		all.add("the load of "+dsn, fmt.Sprint(h.reload()))
+		h.do(request{path: chatPath, body: chatRequest, key: clientCanary})
+		for _, path := range []string{"/llm_proxy/db", "/llm_proxy/health", "/llm_proxy/requests", "/config/", "/metrics"} {
+			all.addResponse(path+" with the log at "+dsn, admin(t, http.MethodGet, path, ""))
+		}
+		all.addResponse("/health/detailed with the log at "+dsn, h.do(request{method: http.MethodGet, path: "/health/detailed"}))
+		for _, command := range []string{"db stats", "doctor", "health --detailed --endpoint " + h.url} {
+			all.addRun(command+" with the log at "+dsn, run(t, "", strings.Fields(command)...))
+		}
+	}
 	h.config = config
 	h.wantReload(t, "")
 }
@@ -316,6 +345,14 @@ func (h *hideout) addFiles(t *testing.T, all *received) {
 	h.log.line(t, "upstream attempt")
 	h.log.line(t, "panic while serving a request")
 	all.add("the log", h.log.text(t))
+	h.traces.mu.Lock()
+	defer h.traces.mu.Unlock()
+	for _, span := range h.traces.spans {
+		all.add("the traces", fmt.Sprintf("%+v\n", span))
+	}
+	if len(h.traces.spans) == 0 {
+		t.Error("there are no traces")
+	}
 	for _, path := range []string{h.database, h.database + "-wal", h.database + "-shm", h.state} {
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -334,6 +371,7 @@ func TestSecretsHunt(t *testing.T) {
 	h.ask(t, &answered)
 	h.wantSent(t)
 	h.breakFiles(t, &kept)
+	h.keepElsewhere(t, &kept)
 	comesTrue(t, "there are no rows", func() bool { return len(rows(t, "?outcome=ok")) > 0 && len(rows(t, "?trouble=true")) > 0 })
 	h.runCommands(t, &kept)
 	h.askAdministration(t, &kept)
