@@ -247,7 +247,7 @@ func logStats(t *testing.T) logging.Stats {
 	if err := json.Unmarshal([]byte(admin(t, http.MethodGet, "/llm_proxy/db", "").want(t, 200).body), &answer); err != nil {
 		t.Fatal(err)
 	}
-	return answer.Log
+	return *answer.Log
 }
 
 // lockedFile is set in the process that locks a database: where that is.
