@@ -7,6 +7,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
 func init() {
@@ -119,6 +121,20 @@ func tellExits(cmd *cobra.Command) {
 	}
 }
 
+// errorText is an error on one line, but for the problems of files, which have one
+// each: a name with a line break in it must not look like another.
+func errorText(err error) string {
+	text := err.Error()
+	var load *routing.LoadError
+	if !errors.As(err, &load) {
+		return escape(text)
+	}
+	for _, p := range load.Problems {
+		text = strings.Replace(text, p.String(), escape(p.String()), 1)
+	}
+	return escapeLines(text)
+}
+
 // tell tells a command's error, and returns one that Caddy turns into the exit
 // code.
 func tell(cmd *cobra.Command, err error) error {
@@ -130,7 +146,7 @@ func tell(cmd *cobra.Command, err error) error {
 		code, hint = exitUsage, "; see "+cmd.CommandPath()+" --help"
 	}
 	if err != errTold {
-		cmd.PrintErrln("Error: " + escapeLines(err.Error()) + hint)
+		cmd.PrintErrln("Error: " + errorText(err) + hint)
 	}
 	if code == exitFailed {
 		return err
