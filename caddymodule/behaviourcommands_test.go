@@ -83,6 +83,21 @@ var commands = []behaviour{
 		threeKeys(t, answers(200, chatAnswer), "")
 		run(t, "", "db", "stats", "--address", adminAddress).want(t, 1, "log sqlite")
 	}},
+	{134, "db reset wants --confirm where nobody can be asked", func(t *testing.T) {
+		if got := run(t, "", "db", "reset", "--help").want(t, 0); !strings.Contains(got.stdout, "--confirm") {
+			t.Errorf("help has no --confirm:\n%s", got.stdout)
+		}
+		g, _ := keepingLog(t, answers(200, chatAnswer), answers(200, chatAnswer))
+		g.post(chatPath, chatRequest).want(t, 200)
+		run(t, "", "db", "reset", "--address", adminAddress).want(t, 1, "--confirm")
+		if n := len(rows(t, "")); n != 1 {
+			t.Errorf("rows = %d, want 1: nobody has said yes", n)
+		}
+		run(t, "", "db", "reset", "--confirm", "--address", adminAddress).want(t, 0)
+		if n := len(rows(t, "")); n != 0 {
+			t.Errorf("rows = %d, want 0", n)
+		}
+	}},
 	{136, "add provider with only some flags is refused", func(t *testing.T) {
 		goodFiles(t)
 		run(t, "", "add", "provider", "--name", "acme", "--display-name", "Acme").want(t, 1, "all flags are needed")
