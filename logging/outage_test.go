@@ -12,7 +12,7 @@ import (
 // there once.
 func home(t testing.TB, l *Log, want int) {
 	t.Helper()
-	wait(t, "all records are in the database", func() bool {
+	waitFor(t, 2*time.Minute, "all records are in the database", func() bool {
 		s := l.Stats()
 		return s.Healthy && s.Queued == 0 && s.Spill.Waiting == 0
 	})
@@ -58,17 +58,17 @@ func TestB7OutageOfPostgresLosesAndDoublesNothing(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			server := postgrestest.Start(t)
 			l := open(t, Options{DSN: server.DSN(t), Spill: filepath.Join(t.TempDir(), "spill.db")})
-			paced(t, l, 0, 5000)
+			paced(t, l, 0, 2000)
 			tc.down(server, t)
-			paced(t, l, 5000, 40000) // seven seconds
+			paced(t, l, 2000, 16000) // seven seconds
 			s := l.Stats()
 			if s.Healthy || s.Spill.Spilled == 0 {
 				t.Errorf("during the outage: stats %+v %+v, want trouble, and some spilled", s, s.Spill)
 			}
 			wantBalance(t, s)
 			tc.up(server, t)
-			paced(t, l, 40000, 45000)
-			home(t, l, 45000)
+			paced(t, l, 16000, 18000)
+			home(t, l, 18000)
 			if s := l.Stats(); s.Spill.Replayed < s.Spill.Spilled {
 				t.Errorf("%d were spilled, but only %d came home", s.Spill.Spilled, s.Spill.Replayed)
 			}

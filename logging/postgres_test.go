@@ -188,7 +188,7 @@ func TestB6RecordThatPostgresRefusesTakesNoOtherWithIt(t *testing.T) {
 // A server that is too slow is relieved, before records are dropped.
 func TestSlowServerIsRelieved(t *testing.T) {
 	o := onServer(t)
-	o.Queue = 2000
+	o.Queue = 1000
 	l := open(t, o)
 	change(t, l, `CREATE FUNCTION slow() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$ LANGUAGE plpgsql`)
 	change(t, l, `CREATE TRIGGER slow BEFORE INSERT ON requests FOR EACH STATEMENT EXECUTE FUNCTION slow()`)
@@ -202,7 +202,7 @@ func TestSlowServerIsRelieved(t *testing.T) {
 	wantRows(t, l, 6000)
 }
 
-// paced adds records, about 5000 a second. Nobody may wait for that: 99 of 100
+// paced adds records, about 2000 a second. Nobody may wait for that: 99 of 100
 // take 5 ms at most, so much as the machine has to do.
 func paced(t testing.TB, l *Log, from, to int) {
 	t.Helper()
@@ -210,7 +210,7 @@ func paced(t testing.TB, l *Log, from, to int) {
 	defer tick.Stop()
 	var took []time.Duration
 	for n := from; n < to; n++ {
-		if n%50 == 0 {
+		if n%20 == 0 {
 			<-tick.C
 		}
 		begin := time.Now()

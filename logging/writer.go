@@ -304,10 +304,14 @@ func (w *writer) fail(err error) {
 // hinder notes what keeps the writer from writing, and tells the operator once.
 func (w *writer) hinder(o obstacle, err error) {
 	w.log.trouble(err)
-	if w.log.queue.hinder(o, w.log.now()) {
-		w.logger.Warn("the request log is not written; records wait, and are dropped and counted once there is no more room",
-			zap.Stringer("database", w.engine), zap.Error(err))
+	if !w.log.queue.hinder(o, w.log.now()) {
+		return
 	}
+	message := "the request log is not written; records wait, and are dropped and counted once there is no more room"
+	if w.log.spill != nil {
+		message = "the request log is not written; records are spilled until it is"
+	}
+	w.logger.Warn(message, zap.Stringer("database", w.engine), zap.Error(err))
 }
 
 // unhinder notes that writing goes on.

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package postgrestest runs a PostgreSQL server for tests, if one is installed.
 package postgrestest
 
