@@ -160,7 +160,7 @@ func TestBodiesArePrunedAlone(t *testing.T) {
 func TestResetDeletesEverythingAndTheLogGoesOn(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, o Options) {
 		l := open(t, o)
-		for n := range 5000 {
+		for n := range 2000 {
 			r := full()
 			r.ID = record(n).ID
 			r.Bodies = &Bodies{Request: make([]byte, 200)}
@@ -168,7 +168,7 @@ func TestResetDeletesEverythingAndTheLogGoesOn(t *testing.T) {
 		}
 		flush(t, l)
 		before := l.Stats().FileSize
-		addAll(l, 5000, 5010) // wait, and go too
+		addAll(l, 2000, 2010) // wait, and go too
 		if err := l.Reset(deadline(t)); err != nil {
 			t.Fatal(err)
 		}

@@ -74,6 +74,7 @@ func TestB6CorruptDatabaseIsRenamedAndANewOneBegins(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "llm.db")
 			l := open(t, Options{Path: path})
 			addAll(l, 0, 1000)
+			flush(t, l)
 			closeLog(t, l)
 			if err := tc.do(path); err != nil {
 				t.Fatal(err)
@@ -107,6 +108,7 @@ func TestB6CorruptPageIsFoundInTheBackground(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "llm.db")
 	l := open(t, Options{Path: path})
 	addAll(l, 0, 3000)
+	flush(t, l)
 	closeLog(t, l)
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

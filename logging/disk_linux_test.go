@@ -59,7 +59,7 @@ func TestB6RetentionWorksOnAFullDisk(t *testing.T) {
 			return roomy(directory)
 		},
 	})
-	const rows = 15000
+	rows := many(15000)
 	addAll(l, 0, rows)
 	flush(t, l)
 	wantRows(t, l, rows)
@@ -127,7 +127,7 @@ func TestB6RealDiskFullAndBack(t *testing.T) {
 	}
 	begin := time.Now()
 	wait(t, "it resumes", func() bool { s := l.Stats(); return s.Healthy && s.Queued == 0 })
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > 5*time.Second && !raceEnabled {
 		t.Errorf("resumed after %v, want 5s at most", took)
 	}
 	s := l.Stats()

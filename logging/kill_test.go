@@ -75,7 +75,7 @@ func victim(o Options) {
 	go func() {
 		tick := time.NewTicker(time.Millisecond)
 		for n := 0; ; <-tick.C {
-			for l.queue.len() < 2*batchRows { // so that none is dropped
+			for l.queue.len() < many(2*batchRows) { // so that none is dropped
 				r := full()
 				r.ID = fmt.Sprintf("id-%09d", first+n)
 				l.Add(r)

@@ -296,11 +296,7 @@ func (l *Log) Flush(ctx context.Context) error {
 // Reset deletes all requests and gives back the room that they took. The log stays
 // open.
 func (l *Log) Reset(ctx context.Context) error {
-	err := l.do(ctx, func(w *writer) error { return w.reset(ctx) })
-	if err == nil && l.spill != nil {
-		err = l.spill.to.Reset(ctx)
-	}
-	if err != nil {
+	if err := l.do(ctx, func(w *writer) error { return w.reset(ctx) }); err != nil {
 		return fmt.Errorf("deleting the request log: %w", err)
 	}
 	return nil
@@ -335,6 +331,7 @@ func (l *Log) Close() error { return l.close(closePatience) }
 func (l *Log) close(patience time.Duration) error {
 	var lost int
 	l.once.Do(func() {
+		end := time.Now().Add(patience)
 		l.queue.close()
 		close(l.quit)
 		if l.spill != nil {
@@ -351,7 +348,7 @@ func (l *Log) close(patience time.Duration) error {
 		}
 		l.cancel()
 		if l.spill != nil {
-			l.spill.close()
+			l.spill.close(max(spillPatience, time.Until(end)))
 		}
 		lost = l.queue.abandon()
 	})

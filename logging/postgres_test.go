@@ -111,8 +111,9 @@ func TestSeveralProcessesMakeTheTablesTogether(t *testing.T) {
 	o := onServer(t)
 	logs := make(chan *Log)
 	for range 4 {
-		o.Spill = filepath.Join(t.TempDir(), "spill.db")
 		go func() {
+			o := o
+			o.Spill = filepath.Join(t.TempDir(), "spill.db")
 			l, err := Open(o)
 			if err != nil {
 				t.Error(err)
@@ -188,21 +189,21 @@ func TestB6RecordThatPostgresRefusesTakesNoOtherWithIt(t *testing.T) {
 // A server that is too slow is relieved, before records are dropped.
 func TestSlowServerIsRelieved(t *testing.T) {
 	o := onServer(t)
-	o.Queue = 1000
+	o.Queue = many(1000)
 	l := open(t, o)
 	change(t, l, `CREATE FUNCTION slow() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$ LANGUAGE plpgsql`)
 	change(t, l, `CREATE TRIGGER slow BEFORE INSERT ON requests FOR EACH STATEMENT EXECUTE FUNCTION slow()`)
-	paced(t, l, 0, 6000)
+	paced(t, l, 0, many(6000))
 	change(t, l, `DROP TRIGGER slow ON requests`)
 	wait(t, "all are home", func() bool { s := l.Stats(); return s.Queued == 0 && s.Spill.Waiting == 0 })
 	s := l.Stats()
 	if s.Dropped.Total() != 0 || s.Spill.Spilled == 0 {
 		t.Errorf("stats %+v %+v, want none dropped, and some spilled", s, s.Spill)
 	}
-	wantRows(t, l, 6000)
+	wantRows(t, l, many(6000))
 }
 
-// paced adds records, about 2000 a second. Nobody may wait for that: 99 of 100
+// paced adds records, about 2000 a second without the race detector. Nobody may wait for that: 99 of 100
 // take 5 ms at most, so much as the machine has to do.
 func paced(t testing.TB, l *Log, from, to int) {
 	t.Helper()
@@ -210,7 +211,7 @@ func paced(t testing.TB, l *Log, from, to int) {
 	defer tick.Stop()
 	var took []time.Duration
 	for n := from; n < to; n++ {
-		if n%20 == 0 {
+		if n%many(20) == 0 {
 			<-tick.C
 		}
 		begin := time.Now()
@@ -232,9 +233,9 @@ func wantQuick(t testing.TB, took []time.Duration) {
 func TestServerIsPrunedByAgeAndSize(t *testing.T) {
 	now := &clock{now: t0}
 	o := onServer(t)
-	o.Now, o.Queue, o.QueueBytes, o.MaxSize = now.Now, 20000, 1<<30, 2<<20
+	o.Now, o.Queue, o.QueueBytes, o.MaxSize = now.Now, 20000, 1<<30, int64(many(2<<20))
 	l := open(t, o)
-	const rows = 8000
+	rows := many(8000)
 	for n := range rows {
 		r := full()
 		r.ID, r.Start = record(n).ID, t0.Add(time.Duration(n)*time.Second)
@@ -258,10 +259,10 @@ func TestServerIsPrunedByAgeAndSize(t *testing.T) {
 	}
 	// The tables are as large as they were, but no longer full: one more look
 	// must not find too many rows again.
-	if totals.Requests < rows/10 || totals.Requests > rows*9/10 {
+	if totals.Requests < int64(rows/10) || totals.Requests > int64(rows*9/10) {
 		t.Errorf("%d of %d requests are left, want a part", totals.Requests, rows)
 	}
-	if want := t0.Add((rows - 1) * time.Second); !totals.Newest.Equal(want) {
+	if want := t0.Add(time.Duration(rows-1) * time.Second); !totals.Newest.Equal(want) {
 		t.Errorf("the newest is of %v, want %v: the oldest go first", totals.Newest, want)
 	}
 	for _, table := range []string{"attempts", "skips"} {

@@ -15,7 +15,7 @@ import (
 const (
 	outagePatience = 2 * time.Second        // for which records wait in memory for a server that is gone
 	spillInterval  = 250 * time.Millisecond // between looks at the queue
-	spillPatience  = time.Second            // of Close, for the spill
+	spillPatience  = time.Second            // of Close, for the spill, at the least
 	replayRows     = 250                    // brought home at once
 )
 
@@ -258,12 +258,12 @@ func (w *writer) forget(seqs []int64) error {
 	return err
 }
 
-// close takes what waits, for a short while, and closes the file.
-func (s *spill) close() {
+// close takes what waits, for so long, and closes the file.
+func (s *spill) close(patience time.Duration) {
 	close(s.quit)
 	select {
 	case <-s.done:
-	case <-time.After(spillPatience):
+	case <-time.After(patience):
 	}
 	_ = s.to.close(spillPatience)
 }

@@ -172,6 +172,10 @@ func (w *writer) reset(ctx context.Context) error {
 	}
 	w.pruning, w.surplus = false, 0
 	w.measure()
+	if s := w.log.spill; s != nil && err == nil {
+		// Here, and so before this goroutine brings any more of it home.
+		err = s.to.Reset(context.Background())
+	}
 	return err
 }
 

@@ -163,7 +163,15 @@ func (w *writer) guard(f func()) {
 // flush writes all that waits and was added no later than last. It does not wait
 // until nothing waits, which may never be so.
 func (w *writer) flush(last int64) error {
-	for w.ready() && w.writeBatch(last) > 0 {
+	for w.ready() {
+		taken, err := w.writeBatch(last)
+		if err == nil && taken == 0 {
+			return nil
+		}
+		// A damaged database may have been set aside for one that takes it.
+		if err != nil && w.hindered() != nil {
+			break
+		}
 	}
 	return w.hindered()
 }
@@ -187,30 +195,33 @@ func (w *writer) hindered() error {
 // be to do: with more to write than can be written, all of that had to wait for
 // ever.
 func (w *writer) write() {
-	if w.ready() && w.writeBatch(anyRecord) > 0 && w.log.queue.len() >= batchRows {
+	if !w.ready() {
+		return
+	}
+	if taken, _ := w.writeBatch(anyRecord); taken > 0 && w.log.queue.len() >= batchRows {
 		notify(w.log.wake)
 	}
 }
 
 // writeBatch writes one batch of what was added no later than last, and returns
-// how many records it took from the queue for good.
-func (w *writer) writeBatch(last int64) (taken int) {
+// how many records it took from the queue for good. It has seen to an error.
+func (w *writer) writeBatch(last int64) (taken int, err error) {
 	w.buffer = w.log.queue.take(w.buffer[:0], batchRows, last)
 	w.hand = w.buffer
 	if len(w.hand) == 0 {
 		w.unhinder()
-		return 0
+		return 0, nil
 	}
 	if err := w.insert(w.log.queue, &w.hand); err != nil {
 		w.log.queue.giveBack(w.hand)
 		w.hand = nil
 		w.fail(err)
-		return 0
+		return 0, err
 	}
 	taken = len(w.buffer)
 	clear(w.buffer) // what is written need not stay in memory
 	w.unhinder()
-	return taken
+	return taken, nil
 }
 
 // ledger is told what becomes of records.

@@ -174,6 +174,7 @@ func (s *Server) command(program string, arguments ...string) *exec.Cmd {
 	cmd := exec.Command(program, arguments...)
 	cmd.Dir = s.directory
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Setpgid: true}
+	endWithUs(cmd.SysProcAttr)
 	return cmd
 }
 
