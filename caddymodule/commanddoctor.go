@@ -188,7 +188,7 @@ func (x *examination) blocks() []*Handler {
 	var distinct []*Handler
 	for _, block := range x.config.blocks {
 		if !slices.ContainsFunc(distinct, func(h *Handler) bool {
-			return h.Providers == block.Providers && h.Models == block.Models && h.Log.SQLite == block.Log.SQLite
+			return h.Providers == block.Providers && h.Models == block.Models && h.Log.SQLite == block.Log.SQLite && h.Log.Postgres == block.Log.Postgres
 		}) {
 			distinct = append(distinct, block)
 		}

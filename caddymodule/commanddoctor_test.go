@@ -53,6 +53,12 @@ func TestDoctorFindsASoundInstallationSound(t *testing.T) {
 	startIn(t, g.dir, nil)
 	got = run(t, "", "doctor", "--address", startAdmin).want(t, 0)
 	wantOutput(t, "doctor_running.txt", changing.ReplaceAllString(got.stdout, ""), g.dir)
+	// What the running one did not take is told too.
+	g.write("config/models", "demo", "{")
+	comesTrue(t, "doctor does not tell of the reload that was refused", func() bool {
+		got := run(t, "", "doctor", "--address", startAdmin).want(t, 1)
+		return strings.Contains(got.stdout, "is degraded") && strings.Contains(got.stdout, "a reload was refused: ")
+	})
 }
 
 func TestDoctorTellsANewcomerWhatToDo(t *testing.T) {
@@ -210,6 +216,18 @@ func TestDoctorAsksProvidersOnlyWhenItMay(t *testing.T) {
 	got.wantNoCanary(t)
 	if want := "(MINE_API_KEY) is dead: the provider refuses it with status 401"; !strings.Contains(got.stdout, want) {
 		t.Errorf("doctor says\n%s\nwant %q", got.stdout, want)
+	}
+}
+
+func TestDoctorTellsWhereThePostgreSQLIs(t *testing.T) {
+	g := sound(t)
+	writeIn(t, g.dir, "Caddyfile", strings.Replace(read(t, "Caddyfile"), "log sqlite llm.db", "log postgres postgres://me:"+canaries[0]+"@db.example/llm {\n\t\t\tspill spill.db\n\t\t}", 1))
+	got := run(t, "", "doctor", "--address", startAdmin).want(t, 0)
+	got.wantNoCanary(t)
+	for _, want := range []string{"it is in PostgreSQL, at db.example:5432/llm; whether", "spill.db will be made when the gateway starts"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("doctor says\n%s\nwant %q", got.stdout, want)
+		}
 	}
 }
 

@@ -58,6 +58,9 @@ func (x *examination) checkFiles(block *Handler) {
 	var broken *routing.LoadError
 	if errors.As(err, &broken) {
 		for _, p := range broken.Problems {
+			if p.File == block.Providers || p.File == block.Models {
+				p.Fix = setupWrites
+			}
 			x.fail("files", withoutFix(p), p.Fix, nil)
 		}
 		return

@@ -86,6 +86,10 @@ func ignoreEnvFile() (string, error) {
 // checkLog looks at the request log of a block.
 func (x *examination) checkLog(block *Handler) {
 	path := block.Log.SQLite
+	if place, err := logging.Place(block.Log.dsn); block.Log.Postgres != "" && err == nil {
+		x.ok("log", "it is in PostgreSQL, at %s; whether that answers a running gateway tells", place)
+		path = block.Log.Spill
+	}
 	if path == "" {
 		return
 	}
@@ -113,6 +117,9 @@ func (x *examination) checkLog(block *Handler) {
 			return "took the permissions of others from " + path, os.Chmod(path, 0o600)
 		})
 	}
+	if block.Log.Postgres != "" {
+		return // the spill is looked after by whoever opens it
+	}
 	found, err := logging.Inspect(x.ctx, path)
 	switch {
 	case err != nil:
@@ -131,15 +138,15 @@ func (x *examination) checkLog(block *Handler) {
 	}
 }
 
-// checkRunning asks the running Caddy, if there is one.
+// checkRunning asks the running Caddy, if there is one, how its gateway is.
 func (x *examination) checkRunning() {
+	const tellsMore = "caddy llm-proxy health --detailed tells more"
 	address, _ := x.cmd.Flags().GetString("address")
 	if address == "" && x.config != nil {
 		address = x.config.administration()
 	}
 	address = cmp.Or(address, caddy.DefaultAdminListen)
-	var answer keysAnswer
-	response, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/llm_proxy/keys", nil, nil)
+	response, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/llm_proxy/health", nil, nil)
 	if err != nil {
 		if _, refused := adminError(err); refused {
 			x.fail("gateway", fmt.Sprintf("the Caddy at %s has no llm_proxy", address), "it is another one: stop it, or say with --address where this gateway's administration is", nil)
@@ -149,16 +156,32 @@ func (x *examination) checkRunning() {
 		return
 	}
 	defer response.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxAdminAnswer)).Decode(&answer); err != nil {
+	var health fullHealth
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxAdminAnswer)).Decode(&health); err != nil || health.Status == "" {
 		x.fail("gateway", fmt.Sprintf("what answers at %s is no gateway", address), "say with --address where this gateway's administration is", nil)
 		return
 	}
 	x.running = true
-	x.ok("gateway", "one runs, with its administration at %s", address)
+	said := fmt.Sprintf("one runs, is %s, and has its administration at %s", health.Status, address)
+	switch health.Status {
+	case healthy:
+		x.ok("gateway", "%s", said)
+	case degraded:
+		x.warn("gateway", said, tellsMore)
+	default:
+		x.fail("gateway", said, tellsMore, nil)
+	}
+	for _, h := range health.Handlers {
+		for _, p := range h.Problems {
+			x.warn("gateway", "a reload was refused: "+withoutFix(p), p.Fix)
+		}
+		if h.Log != nil && !h.Log.Healthy {
+			x.warn("log", "the running gateway cannot write it: "+h.Log.LastError, "")
+		}
+	}
 }
 
-// checkPorts looks at who listens where the gateway is to serve, and asks a
-// gateway that does how it is.
+// checkPorts looks at who listens where the gateway is to serve.
 func (x *examination) checkPorts() {
 	if x.config == nil {
 		return
@@ -167,44 +190,15 @@ func (x *examination) checkPorts() {
 		err := checkFree(address)
 		switch {
 		case err == nil && x.running:
-			x.warn("ports", address+" is free, although a gateway runs", "it has another configuration: caddy reload")
+			x.warn("ports", address+" is free, although a gateway runs", "that one has another configuration: caddy reload")
 		case err == nil:
 			x.ok("ports", "%s is free", address)
-		case !x.running:
+		case x.running:
+			x.ok("ports", "%s is in use by the gateway", address)
+		default:
 			what, fix, _ := strings.Cut(err.Error(), "; ")
 			x.fail("ports", what, fix, nil)
-		default:
-			x.checkServing(address)
 		}
-	}
-}
-
-// checkServing asks a server for the health of its gateway. One of another kind is
-// left alone.
-func (x *examination) checkServing(address string) {
-	parsed, err := caddy.ParseNetworkAddress(address)
-	if err != nil {
-		return
-	}
-	local := site{Host: parsed.Host, Port: fmt.Sprint(parsed.StartPort)}
-	asking := &http.Client{Timeout: 5 * time.Second}
-	response, err := asking.Get(local.url() + "/health/detailed")
-	if err != nil {
-		x.ok("ports", "%s is in use by the gateway", address)
-		return
-	}
-	defer response.Body.Close()
-	var report healthReport
-	_ = json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&report) // what is none has no status
-	switch report.Status {
-	case "unhealthy":
-		x.fail("gateway", "the gateway at "+address+" is unhealthy", "caddy llm-proxy health --detailed tells more", nil)
-	case degraded:
-		x.warn("gateway", "the gateway at "+address+" is degraded", "caddy llm-proxy health --detailed tells more")
-	case "":
-		x.ok("ports", "%s is in use by the gateway", address)
-	default:
-		x.ok("gateway", "the gateway at %s is healthy", address)
 	}
 }
 
