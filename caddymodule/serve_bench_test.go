@@ -5,6 +5,9 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +15,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	benchprocess "github.com/caddy-llm-proxy/caddy-llm-proxy/internal/bench/process"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
@@ -89,8 +94,30 @@ func benchmarkHandler(b testing.TB, transport http.RoundTripper) *Handler {
 	return h
 }
 
+// keepLog lets a handler keep a request log until the benchmark ends.
+func keepLog(b *testing.B, h *Handler) {
+	b.Helper()
+	log, err := logging.Open(logging.Options{Path: filepath.Join(b.TempDir(), "requests.db"), Queue: 1 << 16, QueueBytes: 1 << 30})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = log.Close() })
+	h.current.Load().log = log
+}
+
 func benchmarkServe(b *testing.B, transport http.RoundTripper, body string) {
+	serveRequests(b, benchmarkHandler(b, transport), body)
+}
+
+// benchmarkLogged is the same with a request log. What its writer does is in the CPU
+// time, for which there is a metric, and not in the time of a request.
+func benchmarkLogged(b *testing.B, transport http.RoundTripper, body string) {
 	h := benchmarkHandler(b, transport)
+	keepLog(b, h)
+	serveRequests(b, h, body)
+}
+
+func serveRequests(b *testing.B, h *Handler, body string) {
 	replacer := caddy.NewReplacer()
 	// As Caddy does for each request.
 	replacer.Map(func(string) (any, bool) { return nil, false })
@@ -108,13 +135,26 @@ func benchmarkServe(b *testing.B, transport http.RoundTripper, body string) {
 	w := &sink{header: make(http.Header)}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(body)))
+	before, unknown := benchprocess.CPU(os.Getpid())
+	number := 0
 	for b.Loop() {
 		clear(w.header)
 		*replacer = fresh
+		// As Caddy's, or the log would take all for one request.
+		number++
+		replacer.Set("http.request.uuid", strconv.Itoa(number))
 		r.Body = io.NopCloser(strings.NewReader(body))
 		if err := h.ServeHTTP(w, r, nil); err != nil {
 			b.Fatal(err)
 		}
+	}
+	if log := h.current.Load().log; log != nil {
+		if err := log.Flush(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if after, err := benchprocess.CPU(os.Getpid()); unknown == nil && err == nil {
+		b.ReportMetric(float64(after-before)/float64(number), "cpu-ns/op")
 	}
 }
 
@@ -122,13 +162,26 @@ func BenchmarkServeSmallWholeAnswer(b *testing.B) {
 	benchmarkServe(b, &canned{"application/json", []string{chatAnswer}}, chatRequest)
 }
 
-func BenchmarkServeStreamOf100Events(b *testing.B) {
+func BenchmarkServeSmallWholeAnswerLogged(b *testing.B) {
+	benchmarkLogged(b, &canned{"application/json", []string{chatAnswer}}, chatRequest)
+}
+
+// streamOf100Events answers with one event per read.
+func streamOf100Events() *canned {
 	chunks := make([]string, 0, 103)
 	for range 100 {
 		chunks = append(chunks, `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":null}]}`+"\n\n")
 	}
 	chunks = append(chunks, `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\n", "data: [DONE]\n\n")
-	benchmarkServe(b, &canned{"text/event-stream", chunks}, chatStreamed)
+	return &canned{"text/event-stream", chunks}
+}
+
+func BenchmarkServeStreamOf100Events(b *testing.B) {
+	benchmarkServe(b, streamOf100Events(), chatStreamed)
+}
+
+func BenchmarkServeStreamOf100EventsLogged(b *testing.B) {
+	benchmarkLogged(b, streamOf100Events(), chatStreamed)
 }
 
 func BenchmarkServeAgentRequestOf120KB(b *testing.B) {
