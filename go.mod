@@ -21,6 +21,7 @@ require (
 	github.com/prometheus/client_golang v1.24.1 // metrics; the registry that Caddy serves is its
 	github.com/quic-go/quic-go v0.63.0 // tests only: an HTTP/3 client
 	github.com/spf13/cobra v1.10.2 // commands; Caddy's own choice
+	github.com/spf13/pflag v1.0.10 // commands: their flags; cobra's own
 	github.com/tidwall/gjson v1.20.0 // reads JSON in place, without unmarshalling
 	github.com/tidwall/sjson v1.2.5 // edits single JSON values
 	go.opentelemetry.io/otel v1.46.0 // traces: attributes of spans; Caddy's own choice
@@ -160,7 +161,6 @@ require (
 	github.com/smallstep/scep v0.0.0-20260331191114-261f960a40d1 // indirect
 	github.com/smallstep/truststore v0.13.0 // indirect
 	github.com/spf13/cast v1.10.0 // indirect
-	github.com/spf13/pflag v1.0.10 // indirect
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1 // indirect
 	github.com/tailscale/go-winio v0.0.0-20231025203758-c4f33415bf55 // indirect
 	github.com/tailscale/tscert v0.0.0-20251216020129-aea342f6d747 // indirect
