@@ -2,11 +2,14 @@ package caddymodule
 
 import (
 	"cmp"
-	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -119,8 +122,9 @@ func scenariosOf(faults, only []string, requests int) ([]*scenario, error) {
 }
 
 func runDrill(cmd *cobra.Command, d *driller, scenarios []*scenario) error {
-	ctx, cancel := context.WithCancel(cmd.Context())
-	defer cancel()
+	// Files of the built-in setup are not to be left behind.
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	report, err := d.drill(ctx, scenarios)
 	if err != nil {
 		return err
@@ -129,7 +133,7 @@ func runDrill(cmd *cobra.Command, d *driller, scenarios []*scenario) error {
 		return err
 	}
 	if !report.OK {
-		return errNotAsPromised
+		return errors.New("not every scenario ended as routing promises; the findings say what to do")
 	}
 	return nil
 }

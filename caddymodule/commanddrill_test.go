@@ -79,6 +79,7 @@ func TestADrillTellsWhatToAddWhereThereIsNoWayOut(t *testing.T) {
 		"spared":  model("spared", `"fallback_model_routings": ["two"],`, "a/up"),
 		"dead":    model("dead", `"fallback_model_routings": ["off"],`, "a/up"),
 		"off":     model("off", "", "off/up"),
+		"keyed":   `{"logical_name": "keyed", "model_routings": [{"provider": "a", "model": "up", "api_key_env": ["SPECIAL_KEY"]}]}`,
 		"crowded": model("crowded", `"fallback_model_routings": ["free"],`, "a/1", "a/2", "a/3", "a/4", "a/5", "a/6", "a/7", "a/8"),
 	})
 	for _, tc := range []struct {
@@ -108,6 +109,9 @@ func TestADrillTellsWhatToAddWhereThereIsNoWayOut(t *testing.T) {
 			}
 		}
 	}
+	if got := drillFindings(t, 1, "keyed", "--scenario", "api_key_fallback")["api_key_fallback"]; got != "the route of a has one key; name another variable in its api_key_env" {
+		t.Errorf("drill keyed: %q", got)
+	}
 	t.Setenv("A_API_KEY_1", "one")
 	t.Setenv("A_API_KEY_2", "two")
 	for arguments, want := range map[string]string{
@@ -126,8 +130,9 @@ func TestADrillTellsWhatToAddWhereThereIsNoWayOut(t *testing.T) {
 		}
 	}
 	for arguments, want := range map[string]string{
-		"nobody":             `no model answers to "nobody"`,
-		"alone --fail b=500": `leads to provider "b"`,
+		"nobody":               `no model answers to "nobody"`,
+		"alone --fail b=500":   `leads to provider "b"`,
+		"alone --fail a#4=500": "provider a has 3 keys, and so none of number 4",
 	} {
 		run(t, "", append([]string{"drill"}, strings.Fields(arguments)...)...).want(t, 1, want)
 	}

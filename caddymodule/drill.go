@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -45,8 +44,8 @@ type scenarioReport struct {
 	model   string
 	builtIn bool
 	plan    []routing.CandidateReport
-	first   *drillCall // whom the first call was for
-	failing []string   // providers for which faults were asked
+	first   *drillCall    // whom the first call was for
+	failing []drillTarget // what faults were asked for
 }
 
 // drilled is one request of a scenario.
@@ -117,10 +116,8 @@ func (d *driller) run(ctx context.Context, s *scenario) (*scenarioReport, error)
 		return nil, fmt.Errorf("no model answers to %q; config list shows those that there are", d.model)
 	}
 	report.plan = plan.Candidates
-	for _, provider := range s.failing {
-		if !slices.ContainsFunc(plan.Candidates, func(c routing.CandidateReport) bool { return c.Provider == provider }) {
-			return nil, fmt.Errorf("--fail: no route of model %s, nor of its fallbacks, leads to provider %q; plan %s shows those that do", d.model, provider, d.model)
-		}
+	if err := d.check(s.failing, plan.Candidates); err != nil {
+		return nil, err
 	}
 	network.faults = s.faults(plan.Candidates)
 	for range max(s.requests, 1) {
@@ -136,6 +133,19 @@ func (d *driller) run(ctx context.Context, s *scenario) (*scenarioReport, error)
 	report.Findings = append(report.Findings, s.judge(d, rt.catalog, report)...)
 	report.OK = len(report.Findings) == 0
 	return report, nil
+}
+
+// check makes sure that what faults are asked for may be asked at all.
+func (d *driller) check(failing []drillTarget, plan []routing.CandidateReport) error {
+	for _, target := range failing {
+		if !slices.ContainsFunc(plan, func(c routing.CandidateReport) bool { return c.Provider == target.provider }) {
+			return fmt.Errorf("--fail: no route of model %s, nor of its fallbacks, leads to provider %q; plan %s shows those that do", d.model, target.provider, d.model)
+		}
+		if n := len(d.setup.sources[target.provider]); target.key > n {
+			return fmt.Errorf("--fail: provider %s has %d keys, and so none of number %d", target.provider, n, target.key)
+		}
+	}
+	return nil
 }
 
 // drillPaths are where clients ask in each protocol, and drillBodies what.
@@ -304,7 +314,7 @@ func (c *drillClient) errorText() string {
 // drill runs scenarios, one after the other.
 func (d *driller) drill(ctx context.Context, scenarios []*scenario) (*drillReport, error) {
 	report := &drillReport{Model: d.model, BuiltIn: d.builtIn, Keys: make(map[string]int), Scenarios: []*scenarioReport{}, OK: true}
-	for provider, sources := range maps.All(d.setup.sources) {
+	for provider, sources := range d.setup.sources {
 		report.Keys[provider] = len(sources)
 	}
 	used := make(map[string]bool)
@@ -322,7 +332,3 @@ func (d *driller) drill(ctx context.Context, scenarios []*scenario) (*drillRepor
 	maps.DeleteFunc(report.Keys, func(provider string, _ int) bool { return !used[provider] })
 	return report, nil
 }
-
-// errNotAsPromised ends a drill with a scenario that did not end as routing
-// promises.
-var errNotAsPromised = errors.New("not every scenario ended as routing promises; the findings say what to do")

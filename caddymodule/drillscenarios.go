@@ -15,14 +15,26 @@ import (
 // scenario is a way for upstreams to fail, and what routing promises then.
 type scenario struct {
 	name, about string
-	stream      bool     // whatever the command asks for
-	requests    int      // one after the other; 0 is 1
-	words       []string // that its faults may have
-	failing     []string // the providers that faults are asked for
+	stream      bool          // whatever the command asks for
+	requests    int           // one after the other; 0 is 1
+	words       []string      // that its faults may have
+	failing     []drillTarget // what faults are asked for
 	// faults are those for the candidates of a plan.
 	faults func(plan []routing.CandidateReport) []drillFault
 	// judge finds what did not end as promised, and what to do about it.
 	judge func(d *driller, catalog *routing.Catalog, report *scenarioReport) []string
+}
+
+// drillTarget is what a fault is asked for: a provider, and its key of this number;
+// 0: all.
+type drillTarget struct {
+	provider string
+	key      int
+}
+
+// hits reports whether a call is for the target.
+func (t drillTarget) hits(call *drillCall) bool {
+	return call.provider == t.provider && (t.key == 0 || call.key == madeUpKey(t.provider, t.key))
 }
 
 // tour are the scenarios that are drilled where no fault is asked for. Their names
@@ -101,17 +113,32 @@ func judgeOtherKey(d *driller, catalog *routing.Catalog, report *scenarioReport)
 		return []string{report.last().told() + "; " + report.unasked()}
 	}
 	got, first := report.last(), report.first.provider
-	switch p, _ := catalog.Provider(first); {
+	if got.Outcome == logging.OutcomeOK && got.Provider == first {
+		return nil
+	}
+	p, _ := catalog.Provider(first)
+	switch usable := report.keysOf(report.first); {
 	case p.Keyless():
 		return []string{first + " takes no key, so there is no other one; a route of another provider stands in for it (provider_fallback)"}
-	case len(d.setup.sources[first]) == 1:
-		return []string{fmt.Sprintf("%s has one key; set %s to another one of it", first, d.setup.spareVariable(p))}
-	case got.Outcome != logging.OutcomeOK:
-		return []string{got.told()}
-	case got.Provider != first:
-		return []string{fmt.Sprintf("another provider answered, although %s has %d keys", first, len(d.setup.sources[first]))}
+	case usable > 1:
+		return []string{got.told() + fmt.Sprintf(", although %s has %d keys", first, usable)}
+	case d.setup.ofRoute[report.first.key]:
+		return []string{fmt.Sprintf("the route of %s has one key; name another variable in its api_key_env", first)}
 	}
-	return nil
+	if spare := d.setup.spareVariable(p); spare != "" {
+		return []string{fmt.Sprintf("%s has one key; set %s to another one of it", first, spare)}
+	}
+	return []string{fmt.Sprintf("%s has one key, and %s names no other variable; add one to api_keys.env_var_patterns", first, p.File)}
+}
+
+// keysOf is how many keys there are for what a call was for.
+func (s *scenarioReport) keysOf(call *drillCall) int {
+	for i := range s.plan {
+		if c := &s.plan[i]; c.Provider == call.provider && c.Model == call.model {
+			return c.Keys
+		}
+	}
+	return 0
 }
 
 func judgeOtherProvider(_ *driller, catalog *routing.Catalog, report *scenarioReport) []string {
@@ -238,7 +265,6 @@ func (s *scenarioReport) file(catalog *routing.Catalog) string {
 func askedFor(requests int, faults []string) (*scenario, error) {
 	s := &scenario{name: "asked_for", about: strings.Join(faults, ", "), requests: requests, judge: judgeAskedFor}
 	var all []drillFault
-	var providers []string
 	for _, text := range faults {
 		who, words, ok := strings.Cut(text, "=")
 		provider, number, one := strings.Cut(who, "#")
@@ -249,14 +275,11 @@ func askedFor(requests int, faults []string) (*scenario, error) {
 		if err := simulated.Check(words); err != nil && words != unreachable {
 			return nil, usageError{fmt.Sprintf("--fail %s: %v; a fault is a status such as 500 or 429-7 (Retry-After: 7), hang, slow-2000, cut, empty, html, error-first, unreachable ...", text, err)}
 		}
-		key := fmt.Sprintf("drill-%s-%d-key", provider, n)
-		all = append(all, drillFault{words, func(call, _ *drillCall) bool {
-			return call.provider == provider && (!one || call.key == key)
-		}})
-		providers, s.words = append(providers, provider), append(s.words, words)
+		target := drillTarget{provider, n}
+		all = append(all, drillFault{words, func(call, _ *drillCall) bool { return target.hits(call) }})
+		s.failing, s.words = append(s.failing, target), append(s.words, words)
 	}
 	s.faults = func([]routing.CandidateReport) []drillFault { return all }
-	s.failing = providers
 	return s, nil
 }
 
@@ -272,7 +295,7 @@ func judgeAskedFor(_ *driller, _ *routing.Catalog, report *scenarioReport) []str
 		return nil // another upstream would not do better
 	}
 	for i, c := range report.usable() {
-		if !slices.Contains(report.failing, c.Provider) {
+		if !slices.ContainsFunc(report.failing, func(t drillTarget) bool { return t.provider == c.Provider }) {
 			return []string{got.told() + "; " + c.Provider + " is well, but was not asked: " + got.whyNot(&report.usable()[i])}
 		}
 	}

@@ -1,13 +1,13 @@
 package caddymodule
 
 import (
-	"cmp"
 	"embed"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +42,7 @@ type drillSetup struct {
 	options routing.LoadOptions
 	keys    []string            // made up
 	sources map[string][]string // the variables of the made-up keys, by provider
+	ofRoute map[string]bool     // the made-up keys that only a route names
 }
 
 // readDrillSetup prepares the files in two directories. environ is the real
@@ -54,19 +55,19 @@ func readDrillSetup(options routing.LoadOptions, environ []string) (*drillSetup,
 	if err != nil {
 		return nil, err
 	}
-	s := &drillSetup{options: options, sources: make(map[string][]string)}
+	s := &drillSetup{options: options, sources: make(map[string][]string), ofRoute: make(map[string]bool)}
 	for _, p := range catalog.Providers() {
 		for _, text := range writtenTexts(catalog, p) {
 			s.makeUpVariables(text.text)
 		}
 		if !p.Keyless() {
-			s.makeUpKeys(p.ID, p.KeyPatterns(), environ)
+			s.makeUpKeys(p.ID, p.KeyPatterns(), environ, false)
 		}
 	}
 	for _, m := range catalog.Models() {
 		for i := range m.ModelRoutings {
 			if r := &m.ModelRoutings[i]; len(r.APIKeyEnv) > 0 {
-				s.makeUpKeys(r.ProviderName, r.APIKeyEnv, environ)
+				s.makeUpKeys(r.ProviderName, r.APIKeyEnv, environ, true)
 			}
 		}
 	}
@@ -104,7 +105,7 @@ func builtInDrillSetup() (s *drillSetup, cleanUp func(), err error) {
 
 // makeUpKeys makes up as many keys as the environment has for some patterns, and
 // at least one.
-func (s *drillSetup) makeUpKeys(provider string, patterns, environ []string) {
+func (s *drillSetup) makeUpKeys(provider string, patterns, environ []string, ofRoute bool) {
 	found, _ := keys.Discover(provider, patterns, environ)
 	variables := []string{keys.Variable(provider, patterns)}
 	for i, key := range found {
@@ -114,12 +115,17 @@ func (s *drillSetup) makeUpKeys(provider string, patterns, environ []string) {
 		if s.has(name) {
 			continue
 		}
-		key := fmt.Sprintf("drill-%s-%d-key", provider, len(s.sources[provider])+1)
+		key := madeUpKey(provider, len(s.sources[provider])+1)
 		s.options.Environ = append(s.options.Environ, name+"="+key)
 		s.keys = append(s.keys, key)
+		s.ofRoute[key] = ofRoute
 		s.sources[provider] = append(s.sources[provider], name)
 	}
 }
+
+// madeUpKey is a provider's key of this number, from 1. None is the beginning of
+// another.
+func madeUpKey(provider string, n int) string { return fmt.Sprintf("drill-%s-%d-key", provider, n) }
 
 // makeUpVariables makes up the variables of a text that have no default, so that a
 // base URL remains one.
@@ -222,18 +228,19 @@ func sooner(d time.Duration) time.Duration {
 }
 
 // spareVariable names a variable in which one more key of a provider would be
-// found.
+// found. Empty: its file names none.
 func (s *drillSetup) spareVariable(p *routing.Provider) string {
-	for n := len(s.sources[p.ID]) + 1; ; n++ {
-		name := fmt.Sprintf("%s_API_KEY_%d", strings.TrimSuffix(cmp.Or(keys.Variable(p.ID, nil), p.ID), "_API_KEY"), n)
-		for _, pattern := range p.KeyPatterns() {
-			if prefix, suffix, indexed := strings.Cut(pattern, "{INDEX}"); indexed {
-				name = fmt.Sprintf("%s%d%s", keys.Variable(p.ID, []string{prefix}), n, suffix)
-				break
+	patterns := p.KeyPatterns()
+	if len(patterns) == 0 {
+		patterns = []string{"{PROVIDER}_API_KEY_{INDEX}"}
+	}
+	for n := range len(s.sources[p.ID]) + 1 {
+		for _, pattern := range patterns {
+			name := keys.Variable(p.ID, []string{strings.ReplaceAll(pattern, "{INDEX}", strconv.Itoa(n+2))})
+			if !s.has(name) {
+				return name
 			}
 		}
-		if !s.has(name) {
-			return name
-		}
 	}
+	return ""
 }
