@@ -174,7 +174,7 @@ func (w *writer) reset(ctx context.Context) error {
 	w.measure()
 	if s := w.log.spill; s != nil && err == nil {
 		// Here, and so before this goroutine brings any more of it home.
-		err = s.to.Reset(context.Background())
+		err = s.to.do(context.Background(), func(file *writer) error { return file.reset(ctx) })
 	}
 	return err
 }
