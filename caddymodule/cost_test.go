@@ -245,6 +245,24 @@ func TestCountingTokensUsesNone(t *testing.T) {
 	}
 }
 
+// Where too many bodies wait for the end of their streams, the estimate is made at once,
+// and it is the same. None waits for longer than its stream.
+func TestAnEstimateDoesNotDependOnHowManyStreamsAreOpen(t *testing.T) {
+	up := answers(200, strings.ReplaceAll(countedStream, `,"usage":{"prompt_tokens":6,"completion_tokens":3,"total_tokens":9,"prompt_tokens_details":{"cached_tokens":4}}`, ""), "Content-Type", "text/event-stream")
+	g, _ := pricedGateway(t, translate.Chat, up, "")
+	want := tokenCount{Input: translate.EstimateTokens(translate.Chat, []byte(chatStreamed)), Output: 2, Estimated: true}
+	for _, others := range []int64{0, maxHeldBodies} {
+		heldBodies.Store(others)
+		g.post(chatPath, chatStreamed).want(t, 200)
+		if row := rows(t, "?limit=1")[0]; row.Tokens != want {
+			t.Errorf("beside %d bytes: row = %+v, want %+v", others, row.Tokens, want)
+		}
+		if now := heldBodies.Swap(0); now != others {
+			t.Errorf("%d bytes are held after the stream, want %d", now, others)
+		}
+	}
+}
+
 // What the request spent before its first upstream is asked is its time in the
 // queue.
 func TestTheRowTellsHowLongARequestWaited(t *testing.T) {

@@ -29,7 +29,8 @@ type exchange struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	body     *routing.Body // of the request; nil before it is read and after letGo
-	read     int64         // estimate of the tokens in it, where that may be needed
+	held     int64         // bytes of it that count in heldBodies
+	read     int64         // estimate of the tokens in it, where nobody told them
 	tap      *tap          // keeps bodies; nil: they are not kept
 	// committed says that the answer has begun, so that nothing else may be
 	// written than its rest.
@@ -225,28 +226,6 @@ func (x *exchange) noteLosses(a *routing.Answer) {
 	}
 }
 
-// settle closes the account of a request that was answered.
-func (x *exchange) settle() {
-	x.letGo()
-	x.account.settle(x.endpoint.operation, x.read)
-}
-
-// letGo gives the memory of the request's body back: a stream may last for an hour,
-// and its request may have had megabytes. Where the upstream has not yet told how many
-// tokens are in it, and might never, they are estimated first.
-func (x *exchange) letGo() {
-	if x.body == nil {
-		return
-	}
-	if answer := x.account.answer; answer != nil && x.endpoint.operation != translate.CountTokens {
-		if told, _ := answer.Usage(); told.Input+told.CacheRead+told.CacheWrite == 0 {
-			x.read = translate.EstimateTokens(x.endpoint.protocol, x.body.Bytes())
-		}
-	}
-	x.body.Release()
-	x.body = nil
-}
-
 // ask finds an answer, or tells the client why there is none and returns nil.
 func (x *exchange) ask() *routing.Answer {
 	began := time.Now()
@@ -362,7 +341,7 @@ func (x *exchange) stream(a *routing.Answer) {
 			return
 		}
 		x.trace.out += int64(len(chunk))
-		x.letGo() // not before the client has something to read
+		x.mayLetGo() // not before the client has something to read
 	}
 	if class, reason, failed := a.Stream.Failure(); failed {
 		x.runtime.names.countBroken(a.Provider, a.Model, class)
