@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/spf13/cobra"
 )
 
 // Texts that only a client and its upstream may see, wherever they stand.
@@ -194,6 +192,45 @@ func (h *hideout) breakFiles(t *testing.T, all *received) {
 	h.wantReload(t, "")
 }
 
+// keepBodies keeps bodies in another database, where prompts may be, and keys not.
+func (h *hideout) keepBodies(t *testing.T, mode string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "bodies.db")
+	config := h.config
+	h.config = strings.Replace(config, "log sqlite "+h.database, "log sqlite "+file+" {\nbodies "+mode+"\n}", 1)
+	h.wantReload(t, "")
+	answered, kept, texts := received{strict: true}, received{strict: true}, received{strict: true}
+	h.ask(t, &answered)
+	for _, row := range rows(t, "?limit=1000") {
+		texts.addResponse("a request with its bodies", admin(t, http.MethodGet, "/llm_proxy/requests/"+row.ID, ""))
+		texts.addRun("explain with bodies", run(t, "", "explain", row.ID, "--address=localhost:2999"))
+	}
+	for _, path := range []string{"/llm_proxy/requests?limit=1000", "/llm_proxy/usage", "/llm_proxy/db", "/llm_proxy/health", "/metrics", "/config/"} {
+		kept.addResponse("with bodies "+mode+" the administration's "+path, admin(t, http.MethodGet, path, ""))
+	}
+	kept.addRun("logs with bodies", run(t, "", "logs", "--limit", "1000", "--address=localhost:2999"))
+	for _, path := range []string{file, file + "-wal"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+		}
+		texts.add("with bodies "+mode+" the file "+filepath.Base(path), string(text))
+	}
+	for _, all := range []*received{&answered, &kept, &texts} {
+		all.wantNone(t, keyCanaries...)
+	}
+	kept.wantNone(t, promptCanary, answerCanary)
+	if mode == "full" {
+		if all := texts.parts["a request with its bodies"]; !strings.Contains(all, promptCanary) || !strings.Contains(all, answerCanary) {
+			t.Error("no bodies are kept, so this shows nothing")
+		}
+	} else {
+		texts.wantNone(t, promptCanary, answerCanary)
+	}
+	h.config = config
+	h.wantReload(t, "")
+}
+
 // keepElsewhere keeps the log on a server that is not there, by a password.
 func (h *hideout) keepElsewhere(t *testing.T, all *received) {
 	t.Helper()
@@ -220,77 +257,6 @@ func (h *hideout) keepElsewhere(t *testing.T, all *received) {
 	h.wantReload(t, "")
 }
 
-// huntCommands are arguments for every command. FILES stands for the flags of those
-// that read files, ADMIN for the address of the administration, ID for a request.
-var huntCommands = map[string][]string{
-	"health":          {"--detailed --endpoint http://localhost:9080"},
-	"setup":           {"--status", "--answers answers.json", "--answers answers.json --overwrite --json"},
-	"start":           {"--port 9080 --host 127.0.0.1"}, // which is taken
-	"version":         {"--verbose"},
-	"config list":     {"FILES", "providers FILES"},
-	"config validate": {"FILES"},
-	"config show":     {"up FILES", "gone FILES", "m FILES"},
-	"env check":       {"--all FILES"},
-	"keys list":       {"ADMIN", "--offline FILES"},
-	"keys test":       {"FILES --timeout 2s"},
-	"add provider":    {"--list FILES", "-n x -d X -f openai -u http://user:" + fileCanary + "@127.0.0.1:1 FILES", "-n x -d X -u http://127.0.0.1:1 -f soap FILES", "--name extra --display-name Extra --base-url http://127.0.0.1:1/" + urlCanary + " --format openai FILES"},
-	"add model":       {"--list FILES", "--list -p up FILES", "-n x -p up FILES", "-n m -p up -m up FILES", "--discover -p gone FILES", "--name extra --provider extra --model m FILES"},
-	"add key":         {"--list FILES", "-p up FILES --key " + upstreamCanary, "-p up FILES --key " + setupCanary, "-p up FILES --key " + setupCanary + "#", "-p up FILES -e " + setupCanary + " --key " + setupCanary, setupCanary, "--provider up --env-var UP_API_KEY_8 FILES", "--provider up --env-var UP_API_KEY_9 --key " + setupCanary + " FILES"},
-	"edit provider":   {"up --set authentication.header_format=" + fileCanary + " FILES", "up --set endpoints.base_url=http://user:" + fileCanary + "@127.0.0.1:1 FILES", "up --set enabled=" + fileCanary + " FILES", "up --set api_key=" + fileCanary + " FILES", "up --set endpoints.base_url=" + fileCanary + " FILES"},
-	"edit model":      {"m --set model_routings[0].api_key_env[-]=" + fileCanary + " FILES", "m --set timeout_seconds=" + fileCanary + " FILES", "m --set display_name=M FILES"},
-	"edit key":        {"DOTENV_API_KEY FILES --key " + setupCanary, setupCanary + " FILES --key " + setupCanary, "UP_API_KEY_8 FILES"},
-	"remove provider": {"up --yes FILES", "extra FILES", "extra --force --yes FILES"},
-	"remove model":    {"gone --yes FILES", "extra --yes FILES"},
-	"remove key":      {"GONE_API_KEY_7 FILES", "GONE_API_KEY_7 --yes FILES", setupCanary + " --yes FILES", "UP_API_KEY_8 --yes FILES", setupCanary + " --yes FILES"},
-	"plan":            {"m ADMIN", "gone ADMIN"},
-	"reload":          {"ADMIN"},
-	"chat":            {"m --url http://localhost:9080"},
-	"logs":            {"ADMIN --limit 1000", "ADMIN --trouble"},
-	"usage":           {"ADMIN --by key", "ADMIN --by asked", "ADMIN --by client"},
-	"explain":         {"ID ADMIN"},
-	"db stats":        {"ADMIN"},
-	"doctor":          {"--fix FILES", "--network FILES"},
-	"drill":           {"m --fail up=429 ADMIN", "gone FILES"},
-}
-
-// runCommands runs all of them, as text and as JSON.
-func (h *hideout) runCommands(t *testing.T, all *received) {
-	t.Helper()
-	if err := os.WriteFile(".env", []byte("DOTENV_API_KEY="+dotenvCanary+"\nGONE_API_KEY_7=\""+dotenvCanary+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile("answers.json", []byte(`{"providers": ["openai", "demo"], "keys": {"OPENAI_API_KEY": "`+setupCanary+`"}, "client_key": "`+setupCanary+`"}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	id := rows(t, "?trouble=true&limit=1")[0].ID
-	fill := strings.NewReplacer("FILES", fmt.Sprintf("--providers %s/providers --models %s/models", h.dir, h.dir), "ADMIN", "--address=localhost:2999", "ID", id)
-	ours := &cobra.Command{Use: "llm-proxy"}
-	fillCommand(ours)
-	var visit func(cmd *cobra.Command, name string)
-	visit = func(cmd *cobra.Command, name string) {
-		for _, below := range cmd.Commands() {
-			visit(below, strings.TrimSpace(name+" "+below.Name()))
-		}
-		if cmd.HasSubCommands() {
-			return
-		}
-		if huntCommands[name] == nil {
-			t.Errorf("no arguments for the command %q, which might print a secret", name)
-		}
-		for _, arguments := range huntCommands[name] {
-			line := strings.Fields(name + " " + fill.Replace(arguments))
-			// What it is given by mistake it must not print either.
-			for _, more := range [][]string{nil, {"--json"}, {"--api-key", strangerCanary}, {"--token=" + strangerCanary}} {
-				if slices.Contains(line, "--json") && more != nil {
-					continue
-				}
-				all.addRun("llm-proxy "+name+" "+arguments, run(t, promptCanary+"\n", append(slices.Clone(line), more...)...))
-			}
-		}
-	}
-	visit(ours, "")
-}
-
 // huntedRoutes are the answers of the administration.
 var huntedRoutes = []struct{ method, path, body string }{
 	{"GET", "/llm_proxy/health", ""},
@@ -302,6 +268,7 @@ var huntedRoutes = []struct{ method, path, body string }{
 	{"GET", "/llm_proxy/requests/ID", ""},
 	{"GET", "/llm_proxy/usage?by=key", ""},
 	{"GET", "/llm_proxy/db", ""},
+	{"GET", "/llm_proxy/db/reset", ""}, // which is refused
 	{"POST", "/llm_proxy/keys/reset?key=deadbeef", ""},
 	{"POST", "/llm_proxy/keys/reset", `{"provider": "up", "key": "` + upstreamCanary + `"}`},
 	{"POST", "/llm_proxy/reload", ""},
@@ -363,6 +330,8 @@ func TestSecretsHunt(t *testing.T) {
 	h.wantSent(t)
 	h.breakFiles(t, &kept)
 	h.keepElsewhere(t, &kept)
+	h.keepBodies(t, "redacted")
+	h.keepBodies(t, "full")
 	comesTrue(t, "there are no rows", func() bool { return len(rows(t, "?outcome=ok")) > 0 && len(rows(t, "?trouble=true")) > 0 })
 	h.runCommands(t, &kept)
 	h.askAdministration(t, &kept)

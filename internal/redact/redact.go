@@ -112,6 +112,10 @@ type scope struct {
 	free  bool // somebody made up the members: nothing in it is known
 	keep  keep // what is kept of the values: of the member, or of all elements
 	name  bool // the next text is the name of a member
+
+	// messages says that the value of the member, or the array, is the messages of
+	// a conversation, of which each has message.
+	messages, message bool
 }
 
 // writer redacts one JSON text, which need not be whole or even right: whatever
@@ -178,6 +182,7 @@ func (w *writer) open(c byte) int {
 		if s.array && parent.keep != items {
 			s.keep = parent.keep
 		}
+		s.messages, s.message = s.array && parent.messages, !s.array && parent.array && parent.messages
 	}
 	w.stack = append(w.stack, s)
 	w.dst = append(w.dst, c)
@@ -200,11 +205,14 @@ func (w *writer) text(text []byte) int {
 	case top.name:
 		top.name = false
 		known, is := names[string(inside)]
+		top.messages = string(inside) == "messages"
 		if top.free || !is || end < 0 {
 			top.keep = nothing
 			w.dst = w.appendHidden(inside)
 		} else {
-			top.keep = known
+			if top.keep = known; top.message && string(inside) == "name" {
+				top.keep = shape // it is a person's, and not a tool's
+			}
 			w.dst = append(w.dst, inside...)
 		}
 	case top.keep == words && end >= 0 && isWord(inside):

@@ -51,6 +51,7 @@ func TestWhatIsNotUnderstoodBecomesItsLength(t *testing.T) {
 		{`"a secret"`, "[10 characters]"},
 		{`{"model":"m"`, `{"model":"m"`},
 		{`{"model":"m","messages":[{"role":"user","content":"a sec`, `{"model":"m","messages":[{"role":"user","content":"[5 characters]"`},
+		{`{"messages":[{"role":"user","name":"Ada","content":[{"type":"tool_use","name":"f"}]}],"tools":[{"name":"f"}]}`, `{"messages":[{"role":"user","name":"[3 characters]","content":[{"type":"tool_use","name":"f"}]}],"tools":[{"name":"f"}]}`},
 		{`{"mod`, `{"[3 characters]"`},
 		{`{"model":"m"} secret`, `{"model":"m"}[6 characters]`},
 		{`{"model":m}`, `{"model":[2 characters]`},
