@@ -201,7 +201,10 @@ func (h *hideout) keepBodies(t *testing.T, mode string) {
 	h.wantReload(t, "")
 	answered, kept, texts := received{strict: true}, received{strict: true}, received{strict: true}
 	h.ask(t, &answered)
-	for _, row := range rows(t, "?limit=1000") {
+	for i, row := range rows(t, "?limit=1000") {
+		if i%7 != 0 { // the database's file has all of them
+			continue
+		}
 		texts.addResponse("a request with its bodies", admin(t, http.MethodGet, "/llm_proxy/requests/"+row.ID, ""))
 		texts.addRun("explain with bodies", run(t, "", "explain", row.ID, "--address=localhost:2999"))
 	}
