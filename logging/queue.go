@@ -21,7 +21,6 @@ type queue struct {
 	closed     bool
 	obstacle   obstacle  // what keeps the writer from writing
 	since      time.Time // when that began; zero while there is no obstacle
-	bytes      int64     // of the records that wait
 	accounting ring      // records with tokens or cost
 	plain      ring      // all others, which are dropped first
 	hand       hand      // records that the writer has taken and not yet written
@@ -78,13 +77,18 @@ type ring struct {
 	items []waiting
 	head  int // of the oldest
 	n     int
-	bare  int // so many of the oldest have no bodies any more
+	bare  int   // so many of the oldest have no bodies any more
+	bytes int64 // of all, with their bodies
 }
+
+// total is the size with the bodies.
+func (w waiting) total() int64 { return w.size + w.record.bodiesSize() }
 
 // push appends an item, for which there must be room.
 func (r *ring) push(w waiting) {
 	r.items[(r.head+r.n)%len(r.items)] = w
 	r.n++
+	r.bytes += w.total()
 }
 
 // pushFront puts an item back that was popped, for which there must be room.
@@ -92,6 +96,7 @@ func (r *ring) pushFront(w waiting) {
 	r.head = (r.head + len(r.items) - 1) % len(r.items)
 	r.items[r.head] = w
 	r.n++
+	r.bytes += w.total()
 	r.bare = 0
 }
 
@@ -101,6 +106,7 @@ func (r *ring) pop() waiting {
 	r.items[r.head] = waiting{}
 	r.head = (r.head + 1) % len(r.items)
 	r.n--
+	r.bytes -= w.total()
 	r.bare = max(0, r.bare-1)
 	return w
 }
@@ -118,6 +124,7 @@ func (r *ring) undress() (size int64) {
 		if record.Bodies != nil {
 			size = record.bodiesSize()
 			record.Bodies = nil
+			r.bytes -= size
 			return size
 		}
 	}
@@ -149,14 +156,15 @@ func (q *queue) add(r *Record) (waits int, crowded, ok bool) {
 	}
 	r.added = q.counts.added
 	q.makeRoomForBytes(r, size)
-	if q.bytes+size+r.bodiesSize() > q.maxBytes && (len(r.Skipped) > 0 || r.Warnings != "") {
+	if q.bytes()+size+r.bodiesSize() > q.maxBytes && (len(r.Skipped) > 0 || r.Warnings != "") {
 		r.strip()
 		size = r.size()
 		q.counts.stripped++
 	}
-	for size <= q.maxBytes && q.plain.n > 0 && !q.fits(size+r.bodiesSize()) {
+	// Where what accounts for something takes all the room, it helps nobody to drop
+	// the others.
+	for q.fitsBeside(&q.accounting, size+r.bodiesSize()) && !q.fits(size+r.bodiesSize()) {
 		w := q.plain.pop()
-		q.bytes -= w.size + w.record.bodiesSize()
 		q.drop(false)
 		q.leave(w.record)
 	}
@@ -164,7 +172,6 @@ func (q *queue) add(r *Record) (waits int, crowded, ok bool) {
 		q.drop(accounts)
 		return q.waiting(), true, false
 	}
-	q.bytes += size + r.bodiesSize()
 	if accounts {
 		q.accounting.push(waiting{r, size})
 	} else {
@@ -176,7 +183,7 @@ func (q *queue) add(r *Record) (waits int, crowded, ok bool) {
 // makeRoomForBytes drops bodies until the record fits: those that wait, the oldest
 // first, and then its own. q.mu must be held.
 func (q *queue) makeRoomForBytes(r *Record, size int64) {
-	for size+r.bodiesSize() <= q.maxBytes && q.bytes+size+r.bodiesSize() > q.maxBytes {
+	for size+r.bodiesSize() <= q.maxBytes && q.bytes()+size+r.bodiesSize() > q.maxBytes {
 		dropped := q.plain.undress()
 		if dropped == 0 {
 			dropped = q.accounting.undress()
@@ -184,10 +191,9 @@ func (q *queue) makeRoomForBytes(r *Record, size int64) {
 		if dropped == 0 {
 			break
 		}
-		q.bytes -= dropped
 		q.counts.droppedBodies++
 	}
-	if r.Bodies != nil && q.bytes+size+r.bodiesSize() > q.maxBytes {
+	if r.Bodies != nil && q.bytes()+size+r.bodiesSize() > q.maxBytes {
 		r.Bodies = nil
 		q.counts.droppedBodies++
 	}
@@ -195,12 +201,18 @@ func (q *queue) makeRoomForBytes(r *Record, size int64) {
 
 // fits tells whether there is room for a record of this size. q.mu must be held.
 func (q *queue) fits(size int64) bool {
-	return q.waiting() < q.maxRows && q.bytes+size <= q.maxBytes
+	return q.waiting() < q.maxRows && q.bytes()+size <= q.maxBytes
+}
+
+// fitsBeside tells whether there would be room for a record of this size if only a
+// part of the others waited. q.mu must be held.
+func (q *queue) fitsBeside(part *ring, size int64) bool {
+	return part.n < q.maxRows && part.bytes+size <= q.maxBytes
 }
 
 // isCrowded tells that less than a quarter of the room is left. q.mu must be held.
 func (q *queue) isCrowded() bool {
-	return 4*q.waiting() >= 3*q.maxRows || 4*q.bytes >= 3*q.maxBytes
+	return 4*q.waiting() >= 3*q.maxRows || 4*q.bytes() >= 3*q.maxBytes
 }
 
 // crowded tells that less than a quarter of the room is left.
@@ -212,6 +224,9 @@ func (q *queue) crowded() bool {
 
 // waiting is how many records wait. q.mu must be held.
 func (q *queue) waiting() int { return q.accounting.n + q.plain.n }
+
+// bytes is what they take. q.mu must be held.
+func (q *queue) bytes() int64 { return q.accounting.bytes + q.plain.bytes }
 
 // drop counts a record that found no room, by what is in the way. q.mu must be
 // held.
@@ -251,7 +266,6 @@ func (q *queue) take(batch []*Record, n int, last int64) []*Record {
 			}
 		}
 		w := from.pop()
-		q.bytes -= w.size + w.record.bodiesSize()
 		q.hand.records++
 		if from == &q.accounting {
 			q.hand.accounting++
@@ -276,7 +290,6 @@ func (q *queue) giveBack(records []*Record) {
 			to = &q.accounting
 		}
 		to.pushFront(w)
-		q.bytes += w.size + r.bodiesSize()
 	}
 }
 
@@ -374,7 +387,7 @@ func (q *queue) abandon() (dropped int) {
 	dropped = q.waiting() + q.hand.records
 	q.counts.dropped.Closed += int64(dropped)
 	q.counts.droppedAccounting += int64(q.accounting.n + q.hand.accounting)
-	q.accounting, q.plain, q.hand, q.bytes = ring{}, ring{}, hand{}, 0
+	q.accounting, q.plain, q.hand = ring{}, ring{}, hand{}
 	return dropped
 }
 

@@ -131,3 +131,34 @@ func TestB6QueueOverflowIsCountedExactly(t *testing.T) {
 		t.Errorf("Add refused %d, but only %d are counted", total, s.Dropped.Queue)
 	}
 }
+
+// What cannot get in even in place of all records that account for nothing drops none
+// of them.
+func TestB6QueueOverflowDropsNothingInVain(t *testing.T) {
+	const room = 4 * recordBytes
+	for _, tc := range []struct {
+		name string
+		in   *Record
+		want string
+	}{
+		{"of the size of one", short("a3", true), "a1 a2 a3"},
+		{"without tokens", short("p2", false), "a1 a2 p2"},
+		{"larger than what the others leave", &Record{ID: strings.Repeat("x", 2*recordBytes)}, "a1 a2 p1"},
+		{"the same, with tokens", &Record{ID: strings.Repeat("x", 2*recordBytes), Tokens: Tokens{Output: 1}}, "a1 a2 p1"},
+		{"larger than the queue", &Record{ID: strings.Repeat("x", room)}, "a1 a2 p1"},
+	} {
+		q := newQueue(1000, room)
+		for _, r := range []*Record{short("a1", true), short("a2", true), short("p1", false)} {
+			q.add(r)
+		}
+		q.add(tc.in)
+		s := q.stats()
+		if s.Dropped.Queue != 1 || s.QueuedBytes > room {
+			t.Errorf("%s: dropped %d, %d bytes wait, want 1, at most %d", tc.name, s.Dropped.Queue, s.QueuedBytes, room)
+		}
+		wantBalance(t, s)
+		if got := ids(q); got != tc.want {
+			t.Errorf("%s: left %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}

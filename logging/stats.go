@@ -83,7 +83,7 @@ func (q *queue) stats() Stats {
 	defer q.mu.Unlock()
 	return Stats{
 		Queued:            q.waiting() + q.hand.records,
-		QueuedBytes:       q.bytes,
+		QueuedBytes:       q.bytes(),
 		Added:             q.counts.added,
 		Written:           q.counts.written,
 		Duplicates:        q.counts.duplicates,
