@@ -92,7 +92,7 @@ type renewal struct {
 // broken, nothing changes. reloading must be held.
 func reload(handlers []*Handler) []renewal {
 	renewals := make([]renewal, len(handlers))
-	good := true
+	good, ended := true, len(handlers) > 0
 	for i, h := range handlers {
 		present, held := h.acquire()
 		if !held {
@@ -101,8 +101,12 @@ func reload(handlers []*Handler) []renewal {
 		// As long as the present state is held, the pools keep for the next one
 		// what both have in common.
 		defer present.release()
+		ended = false
 		renewals[i] = h.renew(present)
 		good = good && renewals[i].problems == nil
+	}
+	if ended {
+		return renewals // nothing was read
 	}
 	result := reloadOK
 	for i := range renewals {

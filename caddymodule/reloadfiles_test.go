@@ -375,8 +375,20 @@ func TestAReloadThatIsOvertakenByTheEndOfTheConfigurationIsDropped(t *testing.T)
 	if states, connections := pooled(); states != 0 || connections != 0 {
 		t.Errorf("in the pools: %d states, %d transports", states, connections)
 	}
+}
+
+// Its watch may have been about to reload it.
+func TestAReloadAfterTheEndOfTheConfigurationIsNoneAndNotCounted(t *testing.T) {
+	g, _ := plainGateway(t, setup{})
+	before := metric(t, `caddy_llm_proxy_reloads_total{result="ok"}`)
+	h := live.all()[0]
+	loadNothing(t)
 	if renewals := reload([]*Handler{h}); renewals[0].handler != nil {
 		t.Error("a handler whose configuration has ended is reloaded")
+	}
+	g.wantReload(t, "")
+	if n := metric(t, `caddy_llm_proxy_reloads_total{result="ok"}`) - before; n != 0 {
+		t.Errorf("%v reloads are counted, want none", n)
 	}
 }
 
