@@ -158,5 +158,17 @@ func (p logPlace) read(ctx context.Context, log *logging.Log, f logging.Filter) 
 	if len(rows) > 0 && rows[0].Seq == p.seq && rows[0].ID == p.id {
 		return rows[1:], nil
 	}
-	return log.Requests(ctx, f)
+	// The filter may leave out the row of the place: a since that is how long ago
+	// moves on.
+	there, err := log.Requests(ctx, logging.Filter{Order: logging.WrittenFirst, After: behind.After, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(there) == 0 || there[0].Seq != p.seq || there[0].ID != p.id {
+		return log.Requests(ctx, f)
+	}
+	if f.Limit > 0 && len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+	}
+	return rows, nil
 }

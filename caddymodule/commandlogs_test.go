@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -238,6 +239,46 @@ func TestLogsPageBackByRequestAndFilterByStatus(t *testing.T) {
 	run(t, "", "logs", "--status", "0", address).want(t, 1, `status: "0" is no number from 100 to 599`)
 	run(t, "", "logs", "--follow", "--before", "x", address).want(t, 2, "does not go with --before")
 	run(t, "", "logs", "--follow", "--status", "7", address).want(t, 1, "status:")
+}
+
+// A row from before since, as the last one is sooner or later where since is how long
+// ago, is a place in the log like any other.
+func TestReadingGoesOnBehindARowThatTheFilterLeavesOut(t *testing.T) {
+	s := &slowly{first: chatStream[:len(chatStream)/2], rest: chatStream[len(chatStream)/2:], goOn: make(chan struct{})}
+	g, _ := keepingLog(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), `"stream":true`) {
+			s.ServeHTTP(w, r)
+			return
+		}
+		answers(200, chatAnswer).ServeHTTP(w, r)
+	}), answers(500, brokenBody))
+	_, reader := g.dial(request{path: chatPath, body: chatStreamed})
+	readUntil(t, reader, "hel")
+	second := g.post(chatPath, chatRequest).want(t, 200).header.Get("X-Request-Id")
+	since := rows(t, "")[0].Began
+	close(s.goOn)
+	readUntil(t, reader, "[DONE]")
+	comesTrue(t, "the stream, which began before, is no row", func() bool { return len(rows(t, "")) == 2 })
+	place := func(query string) (answer requestsAnswer) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(admin(t, http.MethodGet, "/llm_proxy/requests?order=written&"+query, "").want(t, 200).body), &answer); err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	filter := url.Values{"since": {since.Format(time.RFC3339Nano)}}
+	if answer := place(filter.Encode()); len(answer.Requests) != 1 || answer.Requests[0].ID != second {
+		t.Fatalf("since %v there are %+v, want %s", since, answer.Requests, second)
+	}
+	filter.Set("after", place("").Next)
+	if answer := place(filter.Encode()); len(answer.Requests) != 0 || answer.Next != filter.Get("after") {
+		t.Errorf("behind the last row there are %+v, next %q; want none, %q", answer.Requests, answer.Next, filter.Get("after"))
+	}
+	third := g.post(chatPath, chatRequest).want(t, 200).header.Get("X-Request-Id")
+	filter.Set("limit", "1")
+	if answer := place(filter.Encode()); len(answer.Requests) != 1 || answer.Requests[0].ID != third {
+		t.Errorf("behind the stream there are %+v, want %s", answer.Requests, third)
+	}
 }
 
 func TestTheRequestsOfTheLogCanBeReadAsTheyWereWritten(t *testing.T) {
