@@ -104,6 +104,8 @@ type usageAnswer struct {
 	By logging.By `json:"by"`
 	// Rows are at most 1000: those with the most requests, or the last days.
 	Rows []usageReport `json:"rows"`
+	// More tells that there are more groups.
+	More bool `json:"more,omitempty"`
 	// Total is the sum over all groups, also those that are not among the rows.
 	Total usageSums `json:"total"`
 }
@@ -219,12 +221,12 @@ func showUsage(r *http.Request, query url.Values) (any, error) {
 		return nil, badRequest(err)
 	}
 	return asked(r, func(ctx context.Context, log *logging.Log) (any, error) {
-		rows, err := log.Usage(ctx, by, since, until)
+		rows, more, err := log.Usage(ctx, by, since, until)
 		if err != nil {
 			return nil, err
 		}
 		totals, err := log.Totals(ctx, since, until)
-		answer := usageAnswer{By: by, Rows: []usageReport{}, Total: sumsOf(&totals.Sums)}
+		answer := usageAnswer{By: by, Rows: []usageReport{}, More: more, Total: sumsOf(&totals.Sums)}
 		for i := range rows {
 			answer.Rows = append(answer.Rows, usageReport{rows[i].Name, sumsOf(&rows[i].Sums)})
 		}

@@ -190,6 +190,9 @@ func printUsage(out *output, usage *usageAnswer) {
 		row("(total)", &usage.Total)
 	}
 	table.end()
+	if usage.More {
+		out.printf("(there are more; (total) has them too)")
+	}
 }
 
 func printStory(out *output, r *requestAnswer) {

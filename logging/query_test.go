@@ -171,7 +171,7 @@ func TestColumnsOfStrangersAreRefused(t *testing.T) {
 		if _, err := l.Requests(deadline(t), Filter{Order: "id; DROP TABLE requests"}); err == nil {
 			t.Error("Requests took an order of a stranger's")
 		}
-		if _, err := l.Usage(deadline(t), "id; DROP TABLE requests", time.Time{}, time.Time{}); err == nil {
+		if _, _, err := l.Usage(deadline(t), "id; DROP TABLE requests", time.Time{}, time.Time{}); err == nil {
 			t.Error("Usage took a column of a stranger's")
 		}
 	})
@@ -254,7 +254,7 @@ func TestUsageAddsUpToTotals(t *testing.T) {
 			t.Errorf("Totals = %+v\nwant     %+v", totals, want)
 		}
 		for by := range groups {
-			rows, err := l.Usage(deadline(t), by, since, until)
+			rows, _, err := l.Usage(deadline(t), by, since, until)
 			if err != nil {
 				t.Fatalf("by %s: %v", by, err)
 			}
@@ -287,9 +287,29 @@ func TestUsageAddsUpToTotals(t *testing.T) {
 				t.Errorf("by %s: the rows add up to %+v, want %+v", by, sum, want)
 			}
 		}
-		rows, err := l.Usage(deadline(t), ByDay, time.Time{}, t0.Add(24*time.Hour))
+		rows, _, err := l.Usage(deadline(t), ByDay, time.Time{}, t0.Add(24*time.Hour))
 		if err != nil || len(rows) != 2 || rows[0].Name != "2026-11-21" || rows[1].Name != "2026-11-20" {
 			t.Errorf("Usage by day = %+v (%v), want 2026-11-21 and 2026-11-20", rows, err)
+		}
+	})
+}
+
+// There may be more groups than anybody reads.
+func TestUsageIsBoundedAndTellsSo(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		for n := range maxGroups + 1 {
+			r := record(n)
+			r.Asked = r.ID
+			l.Add(r)
+			if n < maxGroups-1 {
+				continue
+			}
+			flush(t, l)
+			rows, more, err := l.Usage(deadline(t), ByAsked, time.Time{}, time.Time{})
+			if err != nil || len(rows) != maxGroups || more != (n == maxGroups) {
+				t.Errorf("Usage of %d groups = %d rows, more: %t (%v)", n+1, len(rows), more, err)
+			}
 		}
 	})
 }
@@ -301,7 +321,7 @@ func TestEmptyLogHasEmptyUsage(t *testing.T) {
 		if err != nil || totals != (Totals{}) {
 			t.Errorf("Totals = %+v (%v), want zeros", totals, err)
 		}
-		rows, err := l.Usage(deadline(t), ByModel, time.Time{}, time.Time{})
+		rows, _, err := l.Usage(deadline(t), ByModel, time.Time{}, time.Time{})
 		if err != nil || rows == nil || len(rows) != 0 {
 			t.Errorf("Usage = %v (%v), want an empty list", rows, err)
 		}

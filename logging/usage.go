@@ -36,7 +36,7 @@ var groups = map[By]string{
 	ByDay:      "start_us / 86400000000",
 }
 
-// maxGroups is how many rows usage has at most: those with the most requests.
+// maxGroups is how many rows usage has at most.
 const maxGroups = 1000
 
 // Sums are what a number of requests come to.
@@ -98,11 +98,12 @@ type UsageRow struct {
 }
 
 // Usage sums the requests that began at since or later, and before until; a zero
-// time is no limit. The busiest groups come first, days in their order.
-func (l *Log) Usage(ctx context.Context, by By, since, until time.Time) ([]UsageRow, error) {
+// time is no limit. The busiest groups come first, of days the last. There are at
+// most 1000 rows; more tells that there are more groups.
+func (l *Log) Usage(ctx context.Context, by By, since, until time.Time) (rows []UsageRow, more bool, err error) {
 	group, ok := groups[by]
 	if !ok {
-		return nil, fmt.Errorf("reading usage: cannot sum by %q", by)
+		return nil, false, fmt.Errorf("reading usage: cannot sum by %q", by)
 	}
 	order := "requests DESC, name"
 	if by == ByDay {
@@ -111,23 +112,26 @@ func (l *Log) Usage(ctx context.Context, by By, since, until time.Time) ([]Usage
 	var w where
 	w.span(since, until)
 	statement := "SELECT " + group + " AS name, " + sums + " FROM requests" + w.String() + " GROUP BY 1 ORDER BY " + order + " LIMIT ?"
-	rows := []UsageRow{}
-	err := l.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
-		return db.SelectContext(ctx, &rows, db.Rebind(statement), append(w.values, maxGroups)...)
+	rows = []UsageRow{}
+	err = l.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
+		return db.SelectContext(ctx, &rows, db.Rebind(statement), append(w.values, maxGroups+1)...)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading usage: %w", err)
+		return nil, false, fmt.Errorf("reading usage: %w", err)
+	}
+	if more = len(rows) > maxGroups; more {
+		rows = rows[:maxGroups]
 	}
 	if by == ByDay {
 		for i := range rows {
 			day, err := strconv.ParseInt(rows[i].Name, 10, 64)
 			if err != nil {
-				return nil, fmt.Errorf("reading usage: %w", err)
+				return nil, false, fmt.Errorf("reading usage: %w", err)
 			}
 			rows[i].Name = time.Unix(day*24*60*60, 0).UTC().Format(time.DateOnly)
 		}
 	}
-	return rows, nil
+	return rows, more, nil
 }
 
 // Totals are the sums over all requests of a time.
