@@ -294,6 +294,53 @@ func TestUsageAddsUpToTotals(t *testing.T) {
 	})
 }
 
+// Whatever the outcome and the class say, requests are what ended well, what failed
+// and what the client left.
+func TestEveryOutcomeIsCountedOnce(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		type ends struct{ ok, failed, left int64 }
+		var want ends
+		n := int64(0)
+		for outcome, of := range map[string]ends{
+			OutcomeOK: {ok: 1}, OutcomeError: {failed: 1}, OutcomePartial: {failed: 1}, OutcomeClientClosed: {left: 1},
+			"": {failed: 1}, "of another version": {failed: 1},
+		} {
+			for _, class := range []string{"", "local", "broken", "client_gone"} {
+				r := plain(int(n))
+				r.Outcome, r.Class, r.Asked = outcome, class, outcome
+				l.Add(r)
+				n++
+				want.ok, want.failed, want.left = want.ok+of.ok, want.failed+of.failed, want.left+of.left
+			}
+		}
+		flush(t, l)
+		totals, err := l.Totals(deadline(t), time.Time{}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (ends{totals.OK, totals.Failed, totals.ClientClosed}); got != want || totals.Requests != n || want.ok+want.failed+want.left != n {
+			t.Errorf("Totals = %d requests, %+v, want %d, %+v", totals.Requests, got, n, want)
+		}
+		for by := range groups {
+			rows, _, err := l.Usage(deadline(t), by, time.Time{}, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sum ends
+			for _, row := range rows {
+				if row.OK+row.Failed+row.ClientClosed != row.Requests {
+					t.Errorf("by %s: %q: %d + %d + %d is not %d", by, row.Name, row.OK, row.Failed, row.ClientClosed, row.Requests)
+				}
+				sum.ok, sum.failed, sum.left = sum.ok+row.OK, sum.failed+row.Failed, sum.left+row.ClientClosed
+			}
+			if sum != want {
+				t.Errorf("by %s: the rows add up to %+v, want %+v", by, sum, want)
+			}
+		}
+	})
+}
+
 // There may be more groups than anybody reads.
 func TestUsageIsBoundedAndTellsSo(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, o Options) {
