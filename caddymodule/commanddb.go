@@ -106,7 +106,7 @@ func printDatabase(out *output, a *databaseAnswer) {
 	if a.Rows == 0 {
 		out.printf("requests   none")
 	} else {
-		out.printf("requests   %s from %s to %s", humanize.Comma(a.Rows), a.Oldest.Format(time.DateTime), a.Newest.Format(time.DateTime))
+		out.printf("requests   %s from %s to %s UTC", humanize.Comma(a.Rows), a.Oldest.Format(time.DateTime), a.Newest.Format(time.DateTime))
 		out.printf("ended      %s ok, %s failed (%.2f %%), %s left by the client, after %s attempts", humanize.Comma(t.OK), humanize.Comma(t.Failed),
 			100*a.ErrorRate, humanize.Comma(t.ClientClosed), humanize.Comma(t.Attempts))
 		out.printf("tokens     %s", inKinds(&t.Tokens))
@@ -176,7 +176,7 @@ func printWriter(out *output, log *logging.Stats) {
 		out.printf("spill      %s wait in %s until the database takes them", humanize.Comma(spill.Waiting), spill.File)
 	}
 	if log.LastError != "" {
-		out.printf("trouble    %s, at %s", log.LastError, log.LastErrorAt.UTC().Format(time.DateTime))
+		out.printf("trouble    %s, at %s UTC", log.LastError, log.LastErrorAt.UTC().Format(time.DateTime))
 	}
 	if log.SetAside != "" {
 		out.printf("set aside  %s, a database that was damaged; look at it", log.SetAside)

@@ -139,7 +139,7 @@ func printRequests(out *output, requests []requestSummary) {
 
 // requestColumns are the names of the columns of requestCells.
 func requestColumns(out *output) []any {
-	return []any{"BEGAN", out.paint(uncoloured, "OUTCOME"), "STATUS", "CLIENT", "ASKED", "PROVIDER", "MODEL", "TRIED", "FIRST", "TOTAL", "IN", "OUT", "COST", "ID"}
+	return []any{"BEGAN (UTC)", out.paint(uncoloured, "OUTCOME"), "STATUS", "CLIENT", "ASKED", "PROVIDER", "MODEL", "TRIED", "FIRST", "TOTAL", "IN", "OUT", "COST", "ID"}
 }
 
 // requestCells are one request in a list.

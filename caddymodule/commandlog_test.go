@@ -29,7 +29,7 @@ func TestCommandsTellWhatBecameOfRequests(t *testing.T) {
 	}
 
 	logs := run(t, "", "logs", address).want(t, 0).stdout
-	if lines := strings.Split(strings.TrimSpace(logs), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "BEGAN") ||
+	if lines := strings.Split(strings.TrimSpace(logs), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "BEGAN (UTC) ") ||
 		!strings.Contains(lines[1], "error") || !strings.Contains(lines[2], "ok") || !strings.HasSuffix(lines[2], id) {
 		t.Errorf("logs prints\n%s", logs)
 	}

@@ -90,7 +90,7 @@ func TestLogsCanBeFollowedOverReloadsAndOutages(t *testing.T) {
 	wantRows := func(ids ...string) {
 		t.Helper()
 		lines := f.lines()
-		if len(lines) != len(ids)+1 || !strings.HasPrefix(lines[0], "BEGAN                OUTCOME") {
+		if len(lines) != len(ids)+1 || !strings.HasPrefix(lines[0], "BEGAN (UTC)          OUTCOME") {
 			t.Fatalf("printed are %d lines, want a head and %d:\n%s", len(lines), len(ids), f.stdout.String())
 		}
 		for i, id := range ids {
