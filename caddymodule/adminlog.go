@@ -142,8 +142,8 @@ func sumsOf(s *logging.Sums) usageSums {
 	}
 }
 
-// liveLog is the request log of the process's handlers, and the settings that it
-// was opened with. Where several keep one each, it is that of the first.
+// liveLog is the request log of the process's handlers, and the settings of one that
+// has it. Where several keep one each, it is that of the first.
 func liveLog() (*logging.Log, *Log, error) {
 	for _, h := range live.all() {
 		if log := h.current.Load().log; log != nil {

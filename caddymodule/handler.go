@@ -235,7 +235,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
-	if err := bidFarewell(ctx); err != nil {
+	if err := subscribe(ctx); err != nil {
 		return fmt.Errorf("subscribing to events: %w", err)
 	}
 	// A reload that comes now waits, so that it is of this handler too.
@@ -390,6 +390,7 @@ func (h *Handler) Cleanup() error {
 		return nil
 	}
 	live.remove(h)
+	live.configureLogs()
 	if h.unwatch != nil {
 		h.unwatch()
 	}

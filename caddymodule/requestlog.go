@@ -1,14 +1,17 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
@@ -118,22 +121,21 @@ func (l *Log) findServer() error {
 var requestLogs = caddy.NewUsagePool()
 
 // sharedLog is a log in its pool.
-type sharedLog struct {
-	*logging.Log
-	logger *zap.Logger
-}
+type sharedLog struct{ *logging.Log }
 
 // Destruct writes what waits, for at most 5 s.
-func (s *sharedLog) Destruct() error {
+func (s sharedLog) Destruct() error {
 	if err := s.Close(); err != nil {
-		s.logger.Error("closing the request log", zap.Error(err))
+		// Caddy's own logger: that of the configuration may have ended with it.
+		caddy.Log().Named("http.handlers.llm_proxy").Error("closing the request log", zap.Error(err))
 	}
 	logs.retire(s.Log)
 	return nil
 }
 
 // openLog finds or opens the handler's request log. Of one that is open already
-// the settings stay as they are.
+// the settings stay as they are until the configuration has started: see
+// configureLogs.
 func (rt *runtime) openLog(h *Handler) error {
 	key, options, err := h.Log.options()
 	if err != nil || key == "" {
@@ -145,15 +147,48 @@ func (rt *runtime) openLog(h *Handler) error {
 		if err == nil {
 			logs.add(opened)
 		}
-		return &sharedLog{opened, h.logger}, err
+		return sharedLog{opened}, err
 	})
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
 	rt.closers = append(rt.closers, func() { _, _ = requestLogs.Delete(key) })
-	rt.log = value.(*sharedLog).Log
+	rt.log = value.(sharedLog).Log
 	return nil
 }
+
+// configureLogs gives each open log the settings of the newest handler that has it.
+// It is called when a configuration has started, and when one ends: so those of one
+// that is rejected are never in force, or, if it fails after it has started, no
+// longer.
+func (l *handlerList) configureLogs() {
+	done := make(map[*logging.Log]bool)
+	for _, h := range slices.Backward(l.all()) {
+		log := h.current.Load().log
+		if log == nil || done[log] {
+			continue
+		}
+		done[log] = true
+		_, options, err := h.Log.options()
+		if err != nil {
+			continue // it was opened with them, so the working directory is gone
+		}
+		options.Logger = h.logger
+		log.Configure(options)
+	}
+}
+
+// logStarter configures the logs once a configuration has started.
+type logStarter struct{}
+
+// Handle implements caddyevents.Handler.
+func (logStarter) Handle(context.Context, caddy.Event) error {
+	live.configureLogs()
+	return nil
+}
+
+// Interface guard
+var _ caddyevents.Handler = logStarter{}
 
 // options are how the log is opened, and by what an open one is known. No key: none
 // is kept.

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -20,13 +21,15 @@ const lastWords = 500 * time.Millisecond
 // grace_period is set, Caddy waits for streams as long as they take.
 type farewell struct{ ctx caddy.Context }
 
-// bidFarewell has the streams ended when Caddy stops for good.
-func bidFarewell(ctx caddy.Context) error {
+// subscribe has the request logs configured when the configuration has started, and
+// the streams ended when Caddy stops for good.
+func subscribe(ctx caddy.Context) error {
 	app, err := ctx.App("events")
 	if err != nil {
 		return err
 	}
-	return app.(*caddyevents.App).On("stopping", &farewell{ctx})
+	events := app.(*caddyevents.App)
+	return errors.Join(events.On("started", logStarter{}), events.On("stopping", &farewell{ctx}))
 }
 
 // Handle implements caddyevents.Handler.

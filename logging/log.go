@@ -87,6 +87,7 @@ type Log struct {
 	cancel context.CancelFunc
 	once   sync.Once
 
+	settings   atomic.Pointer[settings]
 	store      atomic.Pointer[store] // set by the writer; nil while the database cannot be opened
 	serverSize atomic.Int64          // what the rows take on a server
 
@@ -207,9 +208,9 @@ func newLog(o Options, place engine) (*Log, *writer) {
 		done:   make(chan struct{}),
 		cancel: cancel,
 	}
+	l.settings.Store(settingsOf(&o))
 	return l, &writer{
-		log: l, engine: place, ctx: ctx, logger: o.Logger,
-		retain: o.Retain, retainBodies: o.RetainBodies, maxSize: o.MaxSize,
+		log: l, engine: place, ctx: ctx, settings: l.settings.Load(),
 		pause: retryPause, checked: make(chan verdict, 1),
 	}
 }

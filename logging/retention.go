@@ -37,8 +37,8 @@ func (w *writer) pruneOnce(store *store, now time.Time) (err error) {
 		retain time.Duration
 		delete func(ctx context.Context, before int64) (more bool, err error)
 	}{
-		{w.retain, store.deleteOlder},
-		{w.retainBodies, store.deleteOlderBodies},
+		{w.settings.retain, store.deleteOlder},
+		{w.settings.retainBodies, store.deleteOlderBodies},
 	} {
 		if rule.retain <= 0 {
 			continue
@@ -49,7 +49,7 @@ func (w *writer) pruneOnce(store *store, now time.Time) (err error) {
 		}
 		w.pruning = w.pruning || more
 	}
-	if w.maxSize > 0 {
+	if w.settings.maxSize > 0 {
 		more, err := w.shrink(ctx, store)
 		if err != nil {
 			return err
@@ -64,7 +64,7 @@ func (w *writer) pruneOnce(store *store, now time.Time) (err error) {
 // shrink deletes some of the oldest requests while the rows take too much.
 func (w *writer) shrink(ctx context.Context, store *store) (more bool, err error) {
 	if w.surplus <= 0 {
-		if w.surplus, err = store.dialect.surplus(ctx, store.write, w.maxSize); err != nil || w.surplus <= 0 {
+		if w.surplus, err = store.dialect.surplus(ctx, store.write, w.settings.maxSize); err != nil || w.surplus <= 0 {
 			return false, err
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func TestB6RetentionByAgeDeletesInChunks(t *testing.T) {
@@ -111,5 +114,67 @@ func TestB6RetentionHoldsTheWriterUpOnlyShortly(t *testing.T) {
 	slices.Sort(took)
 	if median := took[len(took)/2]; median > 50*time.Millisecond && !raceEnabled {
 		t.Errorf("a chunk usually takes %v, want 50ms at most", median)
+	}
+}
+
+// An open log goes by new settings as soon as it has them, and tells a new logger.
+func TestSettingsOfAnOpenLogCanBeChanged(t *testing.T) {
+	now := &clock{now: t0}
+	first, toFirst := observer.New(zap.InfoLevel)
+	second, toSecond := observer.New(zap.InfoLevel)
+	l := open(t, Options{Now: now.Now, Queue: 100000, QueueBytes: 1 << 30, Logger: zap.New(first)})
+	const rows = 6000
+	for n := range rows {
+		r := full()
+		r.ID, r.Start = record(n).ID, t0.Add(time.Duration(n)*time.Second)
+		r.Bodies = &Bodies{Request: []byte("a question")}
+		l.Add(r)
+	}
+	flush(t, l)
+	now.advance(rows * time.Second)
+	settled := func() (requests, bodies int) {
+		t.Helper()
+		maintain(t, l)
+		wait(t, "the oldest rows are gone", func() bool {
+			var pruning bool
+			if err := l.do(deadline(t), func(w *writer) error { pruning = w.pruning; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			return !pruning
+		})
+		store := l.store.Load()
+		for table, n := range map[string]*int{"requests": &requests, "bodies": &bodies} {
+			if err := store.read.Get(n, "SELECT COUNT(*) FROM "+table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return requests, bodies
+	}
+	for _, tc := range []struct {
+		name             string
+		options          Options
+		requests, bodies int
+	}{
+		{"as it was opened", Options{}, rows, rows},
+		{"shorter for bodies", Options{RetainBodies: 4000 * time.Second}, rows, 4000},
+		{"shorter for all", Options{Retain: 3000 * time.Second, RetainBodies: 4000 * time.Second}, 3000, 3000},
+		{"without limit again", Options{}, 3000, 3000},
+	} {
+		tc.options.Logger = zap.New(second)
+		l.Configure(tc.options)
+		if requests, bodies := settled(); requests != tc.requests || bodies != tc.bodies {
+			t.Errorf("%s: %d requests and %d bodies are left, want %d and %d", tc.name, requests, bodies, tc.requests, tc.bodies)
+		}
+	}
+	l.Configure(Options{MaxSize: 1 << 20, Logger: zap.New(second)})
+	small, _ := settled()
+	if small == 0 || small >= 3000 {
+		t.Errorf("%d requests are left in 1 MiB, want a part", small)
+	}
+	if err := l.do(deadline(t), func(w *writer) error { w.hinder(obstacleStore, errNoDatabase); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if toFirst.Len() != 0 || toSecond.Len() != 1 {
+		t.Errorf("the first logger was told %v, the second %v; want one line to the second", toFirst.All(), toSecond.All())
 	}
 }

@@ -193,7 +193,7 @@ func (s *spill) replay(w *writer) (more bool, err error) {
 		return false, err
 	}
 	if first {
-		w.logger.Info("bringing requests from the spill into the database", zap.String("file", s.to.path), zap.Stringer("database", w.engine))
+		w.logger().Info("bringing requests from the spill into the database", zap.String("file", s.to.path), zap.Stringer("database", w.engine))
 	}
 	if err := s.to.do(ctx, func(file *writer) error { return file.forget(seqs) }); err != nil {
 		return false, nil // the file tells

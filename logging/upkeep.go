@@ -22,7 +22,7 @@ func (w *writer) goOn(now time.Time) {
 func (w *writer) maintain(now time.Time) {
 	w.write() // after trouble this finds out whether it is over
 	w.replay()
-	if now.Sub(w.checkAt) < checkInterval && !now.Before(w.checkAt) && !w.cramped {
+	if !w.adopt() && now.Sub(w.checkAt) < checkInterval && !now.Before(w.checkAt) && !w.cramped {
 		return
 	}
 	w.checkAt = now
@@ -57,7 +57,7 @@ func (w *writer) bringHome() {
 // reopen opens what is at the path now, as it is not what was open.
 func (w *writer) reopen(cause error) {
 	w.log.trouble(cause)
-	w.logger.Warn("reopening the request log", zap.Stringer("database", w.engine), zap.Error(cause))
+	w.logger().Warn("reopening the request log", zap.Stringer("database", w.engine), zap.Error(cause))
 	w.suspect = true
 	// Before anything is opened: closing deletes the write-ahead log by its name.
 	w.drop()
@@ -137,7 +137,7 @@ func (w *writer) setAside(cause error) {
 	w.log.mu.Lock()
 	w.log.status.setAside = aside
 	w.log.mu.Unlock()
-	w.logger.Error("the request log's database is damaged; it was renamed, and a new one begins",
+	w.logger().Error("the request log's database is damaged; it was renamed, and a new one begins",
 		zap.Stringer("database", w.engine), zap.String("renamed", aside), zap.Error(cause))
 	store, err := w.engine.open(w.ctx)
 	if err != nil {

@@ -35,14 +35,11 @@ type engine interface {
 // writer writes what is in the queue. All its methods run on its goroutine, apart
 // from those that Open calls before it begins.
 type writer struct {
-	log          *Log
-	engine       engine
-	ctx          context.Context // ends when Close waits no longer
-	logger       *zap.Logger
-	retain       time.Duration
-	retainBodies time.Duration
-	maxSize      int64
-	pause        time.Duration // after a write that failed
+	log      *Log
+	engine   engine
+	ctx      context.Context // ends when Close waits no longer
+	settings *settings       // by which rows are deleted
+	pause    time.Duration   // after a write that failed
 
 	hand   []*Record // taken from the queue, neither written nor given back yet
 	buffer []*Record // backs hand
@@ -150,7 +147,7 @@ func (w *writer) guard(f func()) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			// Not the value: it could be made of what a record holds.
-			w.logger.Error("panic while writing the request log", zap.ByteString("stack", debug.Stack()))
+			w.logger().Error("panic while writing the request log", zap.ByteString("stack", debug.Stack()))
 			w.log.trouble(errors.New("a panic while writing"))
 			w.log.queue.refuse(w.hand)
 			w.hand = nil
@@ -267,7 +264,7 @@ func (w *writer) insertOnce(records []*Record) (duplicates int, err error) {
 
 // refused tells of a record that the database will never take.
 func (w *writer) refused(r *Record, err error) {
-	w.logger.Error("the request log's database refuses a record", zap.String("request_id", clean(r.ID, maxName)), zap.Error(err))
+	w.logger().Error("the request log's database refuses a record", zap.String("request_id", clean(r.ID, maxName)), zap.Error(err))
 	w.log.trouble(err)
 }
 
@@ -322,13 +319,13 @@ func (w *writer) hinder(o obstacle, err error) {
 	if w.log.spill != nil {
 		message = "the request log is not written; records are spilled until it is"
 	}
-	w.logger.Warn(message, zap.Stringer("database", w.engine), zap.Error(err))
+	w.logger().Warn(message, zap.Stringer("database", w.engine), zap.Error(err))
 }
 
 // unhinder notes that writing goes on.
 func (w *writer) unhinder() {
 	if w.log.queue.hinder(noObstacle, w.log.now()) {
 		stats := w.log.queue.stats()
-		w.logger.Info("the request log is written again", zap.Stringer("database", w.engine), zap.Int64("dropped", stats.Dropped.Total()))
+		w.logger().Info("the request log is written again", zap.Stringer("database", w.engine), zap.Int64("dropped", stats.Dropped.Total()))
 	}
 }
