@@ -41,6 +41,7 @@ var goroutines = map[string]string{
 	"caddymodule/bodies.go newBodyKeeper":     "keep recovers",
 	"caddymodule/commandadmin.go callAdmin":   "is in a process of its own, a command's",
 	"caddymodule/commandkeystest.go runTests": "the same",
+	"caddymodule/endings.go run":              "recovers",
 	"caddymodule/events.go start":             "emit recovers",
 	"caddymodule/prompt.go newLines":          "the same",
 	"caddymodule/keepalive.go pings":          "silence recovers",

@@ -35,7 +35,7 @@ var (
 // runtime is a handler's working state. Caddy cleans a configuration up while
 // its streams still run, and a reload of the files exchanges the state under
 // them, so it counts who uses it: the handler once, and every request in flight.
-// The last one to leave lets the pools go.
+// When the last one leaves, the pools are let go.
 type runtime struct {
 	catalog  *routing.Catalog
 	warnings []routing.Problem // of its files
@@ -82,10 +82,23 @@ func (h *Handler) swap(next *runtime) {
 	over.release()
 }
 
+// release lets go of the state and, if nobody else holds it, ends it.
 func (rt *runtime) release() {
-	if rt.refs.Add(-1) > 0 {
-		return
+	if rt.refs.Add(-1) == 0 {
+		rt.end()
 	}
+}
+
+// leave is release for a request, whose client does not wait for the end of the state:
+// closing a request log may take seconds.
+func (rt *runtime) leave() {
+	if rt.refs.Add(-1) == 0 {
+		endings.run(rt.end)
+	}
+}
+
+// end lets the pools go.
+func (rt *runtime) end() {
 	for _, closer := range rt.closers {
 		closer()
 	}

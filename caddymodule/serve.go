@@ -55,7 +55,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	rt, held := h.acquire()
 	if held {
-		defer rt.release()
+		defer rt.leave()
 	}
 
 	if e.method == http.MethodGet && speaksAnthropic(r) {
