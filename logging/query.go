@@ -170,7 +170,7 @@ func (l *Log) Requests(ctx context.Context, f Filter) ([]Row, error) {
 func (l *Log) Request(ctx context.Context, id string) (*Record, error) {
 	var records []*Record
 	err := l.query(ctx, func(ctx context.Context, db *sqlx.DB) (err error) {
-		_, records, err = whole(ctx, db, "id = ?", clean(id, maxName))
+		records, err = whole(ctx, db, "id = ?", clean(id, maxName))
 		return err
 	})
 	switch {
@@ -188,26 +188,27 @@ var snapshot = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true
 
 // whole reads requests with all that belongs to them, as they were written. The
 // condition, and what follows it, is of our own writing.
-func whole(ctx context.Context, db *sqlx.DB, condition string, values ...any) (seqs []int64, records []*Record, err error) {
+func whole(ctx context.Context, db *sqlx.DB, condition string, values ...any) (records []*Record, err error) {
 	tx, err := db.BeginTxx(ctx, snapshot)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = tx.Rollback() }()
 	var rows []requestRow
 	if err := tx.SelectContext(ctx, &rows, tx.Rebind("SELECT seq, "+requestColumns+" FROM requests WHERE "+condition), values...); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(rows) == 0 {
-		return nil, nil, nil
+		return nil, nil
 	}
+	seqs := make([]int64, len(rows))
 	bySeq := make(map[int64]*Record, len(rows))
 	for i := range rows {
 		record := rows[i].row().Record
-		seqs, records = append(seqs, rows[i].Seq), append(records, &record)
+		seqs[i], records = rows[i].Seq, append(records, &record)
 		bySeq[rows[i].Seq] = &record
 	}
-	return seqs, records, parts(ctx, tx, seqs, bySeq)
+	return records, parts(ctx, tx, seqs, bySeq)
 }
 
 // parts reads what belongs to requests.

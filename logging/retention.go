@@ -121,17 +121,14 @@ func (s *store) delete(ctx context.Context, query string, from tables, values ..
 	return int64(len(seqs)), tx.Commit()
 }
 
-// deleteRequests deletes requests with all that belongs to them.
-func (s *store) deleteRequests(ctx context.Context, seqs []int64) error {
-	tx, err := s.write.BeginTxx(ctx, nil)
+// deleteRequests deletes requests of these IDs with all that belongs to them.
+func (s *store) deleteRequests(ctx context.Context, ids []string) error {
+	query, values, err := sqlx.In("SELECT seq FROM requests WHERE id IN (?)", ids)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }()
-	if err := deleteRows(ctx, tx, requestTables, seqs); err != nil {
-		return err
-	}
-	return tx.Commit()
+	_, err = s.delete(ctx, query, requestTables, values...)
+	return err
 }
 
 func deleteRows(ctx context.Context, tx *sqlx.Tx, from tables, seqs []int64) error {

@@ -17,6 +17,7 @@ const (
 	spillInterval  = 250 * time.Millisecond // between looks at the queue
 	spillPatience  = time.Second            // of Close, for the spill, at the least
 	replayRows     = 250                    // brought home at once
+	replayBytes    = 4 << 20                // of their bodies, unless one has more
 )
 
 // spill takes the records that the database of a server does not, into a file, and
@@ -172,13 +173,12 @@ func (s *spill) flush(ctx context.Context, last int64) error {
 // they are deleted. If this process ends in between they are written again, which
 // changes nothing.
 func (s *spill) replay(w *writer) (more bool, err error) {
-	var seqs []int64
 	var records []*Record
 	before := s.waiting.Load()
 	// Without a deadline, as in take.
 	ctx := context.Background()
 	if err := s.to.do(ctx, func(file *writer) (err error) {
-		seqs, records, err = file.oldest(replayRows)
+		records, err = file.oldest(replayRows, replayBytes)
 		return err
 	}); err != nil {
 		return false, nil // the file tells
@@ -195,10 +195,10 @@ func (s *spill) replay(w *writer) (more bool, err error) {
 	if first {
 		w.logger().Info("bringing requests from the spill into the database", zap.String("file", s.to.path), zap.Stringer("database", w.engine))
 	}
-	if err := s.to.do(ctx, func(file *writer) error { return file.forget(seqs) }); err != nil {
+	if err := s.to.do(ctx, func(file *writer) error { return file.forget(records) }); err != nil {
 		return false, nil // the file tells
 	}
-	if s.waiting.Add(-int64(len(seqs))) <= 0 {
+	if s.waiting.Add(-int64(len(records))) <= 0 {
 		s.waiting.Store(1) // the next look finds out
 	}
 	return true, nil
@@ -226,29 +226,52 @@ func (s *spill) replayed() int64 {
 	return s.counts.replayed
 }
 
-// oldest reads the records that were written first.
-func (w *writer) oldest(n int) (seqs []int64, records []*Record, err error) {
+// oldest reads up to n of the records that were written first, with bodies of up to
+// so many bytes together: each may have megabytes.
+func (w *writer) oldest(n int, bytes int64) (records []*Record, err error) {
 	store := w.log.store.Load()
 	if store == nil {
-		return nil, nil, errNoDatabase
+		return nil, errNoDatabase
 	}
-	err = store.query(w.ctx, queryTimeout, func(ctx context.Context, db *sqlx.DB) (err error) {
-		seqs, records, err = whole(ctx, db, "seq > 0 ORDER BY seq LIMIT ?", n)
+	err = store.query(w.ctx, queryTimeout, func(ctx context.Context, db *sqlx.DB) error {
+		var sizes []struct {
+			Seq   int64 `db:"seq"`
+			Bytes int64 `db:"bytes"`
+		}
+		err := db.SelectContext(ctx, &sizes, `SELECT seq, COALESCE(LENGTH(request_body), 0) + COALESCE(LENGTH(answer_body), 0) AS bytes
+			FROM requests LEFT JOIN bodies ON request = seq ORDER BY seq LIMIT ?`, n)
+		if err != nil || len(sizes) == 0 {
+			return err
+		}
+		last, sum := sizes[0].Seq, sizes[0].Bytes
+		for _, size := range sizes[1:] {
+			if sum += size.Bytes; sum > bytes {
+				break
+			}
+			last = size.Seq
+		}
+		records, err = whole(ctx, db, "seq <= ? ORDER BY seq", last)
 		return err
 	})
 	if err != nil {
 		w.fail(err)
 	}
-	return seqs, records, err
+	return records, err
 }
 
-// forget deletes requests, and gives their room back.
-func (w *writer) forget(seqs []int64) error {
+// forget deletes records that were brought home, and gives their room back. It finds
+// them by their IDs: their seqs may be those of others by now, where another process
+// has brought the same ones home, and has then spilled anew.
+func (w *writer) forget(records []*Record) error {
 	store := w.log.store.Load()
 	if store == nil {
 		return errNoDatabase
 	}
-	err := store.deleteRequests(w.ctx, seqs)
+	ids := make([]string, len(records))
+	for i, r := range records {
+		ids[i] = r.ID
+	}
+	err := store.deleteRequests(w.ctx, ids)
 	if err == nil {
 		_, err = store.tidy(w.ctx)
 	}

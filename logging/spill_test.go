@@ -1,0 +1,68 @@
+package logging
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// nowhere is a server that is not there.
+const nowhere = "postgres://someone@127.0.0.1:1/db"
+
+// inSpill runs f on the goroutine of the spill's writer.
+func inSpill(t testing.TB, l *Log, f func(*writer) error) {
+	t.Helper()
+	if err := l.spill.to.do(deadline(t), f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Two processes bring the same records home. One of them is slow to forget them, and
+// the other has spilled more by then.
+func TestOfASpillOnlyWhatWasBroughtHomeIsForgotten(t *testing.T) {
+	l := open(t, Options{DSN: nowhere, Spill: filepath.Join(t.TempDir(), "spill.db")})
+	addAll(l, 0, 10)
+	flush(t, l)
+	var home []*Record
+	inSpill(t, l, func(file *writer) (err error) {
+		home, err = file.oldest(replayRows, replayBytes)
+		return err
+	})
+	forget := func(file *writer) error { return file.forget(home) }
+	inSpill(t, l, forget)
+	addAll(l, 10, 30)
+	flush(t, l)
+	inSpill(t, l, forget)
+	wantRows(t, l.spill.to, 20)
+}
+
+// What is brought home at once has to fit into memory, and into a transaction that
+// has seconds.
+func TestSpillBringsLargeBodiesHomeInParts(t *testing.T) {
+	l := open(t, Options{DSN: nowhere, Spill: filepath.Join(t.TempDir(), "spill.db")})
+	for n := range 12 {
+		r := record(n)
+		r.Bodies = &Bodies{Request: make([]byte, 1<<20), Answer: make([]byte, 1<<19)}
+		if n == 5 {
+			r.Bodies.Answer = make([]byte, 6<<20)
+		}
+		l.Add(r)
+		flush(t, l)
+	}
+	var parts []int
+	inSpill(t, l, func(file *writer) error {
+		for {
+			records, err := file.oldest(replayRows, replayBytes)
+			if err != nil || len(records) == 0 {
+				return err
+			}
+			parts = append(parts, len(records))
+			if err := file.forget(records); err != nil {
+				return err
+			}
+		}
+	})
+	if want := []int{2, 2, 1, 1, 2, 2, 2}; !slices.Equal(parts, want) {
+		t.Errorf("records came home in parts of %v, want %v", parts, want)
+	}
+}
