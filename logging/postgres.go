@@ -202,11 +202,19 @@ func serverRefuses(err error) bool {
 	return false
 }
 
-// serverPassing tells whether the connection to a server may well take the next
-// try: the server has answered, and does not end.
+// serverPassing tells whether the same connection may well take the next try: the
+// transaction was in the way of another, the server lacks something, or it took too
+// long. After anything else a new one is made, which may lead to another server than
+// one that has become a standby, and which makes tables and prepared statements that
+// are gone.
 func serverPassing(err error) bool {
 	state := sqlState(err)
-	return state != "" && !strings.HasPrefix(state, "57P") && !strings.HasPrefix(state, "08")
+	for _, class := range []string{"40", "53", "55", "57014"} {
+		if strings.HasPrefix(state, class) {
+			return true
+		}
+	}
+	return false
 }
 
 // diskFull is PostgreSQL's code for a disk without room.

@@ -1,0 +1,44 @@
+package logging
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+func TestAConnectionIsUsedAgainOnlyAfterWhatPasses(t *testing.T) {
+	for _, tc := range []struct {
+		state   string
+		passing bool
+	}{
+		{"40001", true},  // serialization_failure
+		{"40P01", true},  // deadlock_detected
+		{"53100", true},  // disk_full
+		{"53200", true},  // out_of_memory
+		{"55P03", true},  // lock_not_available
+		{"57014", true},  // query_canceled, as by statement_timeout
+		{"0A000", false}, // feature_not_supported: cached plan must not change result type
+		{"08006", false}, // connection_failure
+		{"25006", false}, // read_only_sql_transaction: the server is a standby now
+		{"25P02", false}, // in_failed_sql_transaction
+		{"26000", false}, // invalid_sql_statement_name: the prepared statement is gone
+		{"42501", false}, // insufficient_privilege
+		{"42P01", false}, // undefined_table
+		{"57P01", false}, // admin_shutdown
+		{"XX000", false}, // internal_error
+	} {
+		if got := passing(&pgconn.PgError{Code: tc.state}); got != tc.passing {
+			t.Errorf("passing(%s) = %v, want %v", tc.state, got, tc.passing)
+		}
+	}
+}
+
+// An operator may drop the tables, as any other error may ask for a new connection.
+func TestTablesThatAreGoneAreMadeAnew(t *testing.T) {
+	l := open(t, onServer(t))
+	addAll(l, 0, 10)
+	flush(t, l)
+	change(t, l, "DROP TABLE requests, attempts, skips, bodies, llm_proxy_schema")
+	addAll(l, 10, 30)
+	home(t, l, 20)
+}
