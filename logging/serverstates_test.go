@@ -2,6 +2,7 @@ package logging
 
 import (
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -41,4 +42,28 @@ func TestTablesThatAreGoneAreMadeAnew(t *testing.T) {
 	change(t, l, "DROP TABLE requests, attempts, skips, bodies, llm_proxy_schema")
 	addAll(l, 10, 30)
 	home(t, l, 20)
+}
+
+// A server that answers, but takes nothing, is not well, however little there is to
+// write, and is so once it takes what was spilled.
+func TestServerIsNotWellUntilItTakesRows(t *testing.T) {
+	l := open(t, onServer(t))
+	addAll(l, 0, 10)
+	flush(t, l)
+	change(t, l, `CREATE FUNCTION full_disk() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room' USING ERRCODE = '53100'; END $$`)
+	change(t, l, "CREATE TRIGGER full_disk BEFORE INSERT ON requests EXECUTE FUNCTION full_disk()")
+	addAll(l, 10, 30)
+	wait(t, "all is in the spill", func() bool { return l.Stats().Spill.Waiting == 20 })
+	for end := time.After(3 * time.Second); ; {
+		if s := l.Stats(); s.Healthy {
+			t.Fatalf("stats %+v, want unhealthy while nothing is taken", s)
+		}
+		select {
+		case <-end:
+			change(t, l, "DROP TRIGGER full_disk ON requests")
+			home(t, l, 30)
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }

@@ -183,12 +183,18 @@ func (w *writer) reset(ctx context.Context) error {
 func (w *writer) replay() {
 	w.replays = false
 	s := w.log.spill
-	if s == nil || s.waiting.Load() == 0 || w.hindered() != nil || !w.ready() {
+	if s == nil || s.waiting.Load() == 0 || w.ctx.Err() != nil || w.log.store.Load() == nil {
 		return
 	}
+	if w.hindered() != nil && w.log.queue.len() > 0 {
+		return // what waits there is tried first
+	}
 	more, err := s.replay(w)
-	if err != nil {
+	switch {
+	case err != nil:
 		w.fail(err)
+	case more:
+		w.unhinder()
 	}
 	w.replays = more
 }

@@ -206,7 +206,10 @@ func (w *writer) writeBatch(last int64) (taken int, err error) {
 	w.buffer = w.log.queue.take(w.buffer[:0], batchRows, last)
 	w.hand = w.buffer
 	if len(w.hand) == 0 {
-		w.unhinder()
+		// What the spill holds is the proof that the server takes rows again.
+		if s := w.log.spill; s == nil || s.waiting.Load() == 0 {
+			w.unhinder()
+		}
 		return 0, nil
 	}
 	if err := w.insert(w.log.queue, &w.hand); err != nil {
