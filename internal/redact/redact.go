@@ -46,12 +46,15 @@ func isEventStream(text []byte) bool {
 	return false
 }
 
-// appendEvents appends a stream of events, line by line. An event of several lines
-// of data has no JSON that we would understand, so each becomes its length.
+// appendEvents appends a stream of events, line by line. Of an event's lines of data
+// only the first is read as JSON: the others begin somewhere inside of it, perhaps
+// with an object whose members are somebody's own, so each becomes its length.
 func appendEvents(dst, text []byte) []byte {
+	inside := false
 	for line := range bytes.Lines(text) {
 		content := bytes.TrimRight(line, "\r\n")
-		dst = appendLine(dst, content)
+		dst = appendLine(dst, content, !inside)
+		inside = len(content) > 0 && (inside || bytes.HasPrefix(content, []byte("data:")))
 		if len(content) < len(line) {
 			dst = append(dst, '\n')
 		}
@@ -59,8 +62,8 @@ func appendEvents(dst, text []byte) []byte {
 	return dst
 }
 
-// appendLine appends a line of a stream.
-func appendLine(dst, line []byte) []byte {
+// appendLine appends a line of a stream, whose data may be the beginning of JSON.
+func appendLine(dst, line []byte, begins bool) []byte {
 	field, value, found := bytes.Cut(line, []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch name := string(field); {
@@ -75,7 +78,7 @@ func appendLine(dst, line []byte) []byte {
 	default:
 		dst = append(append(dst, name...), ": "...)
 	}
-	if string(field) == "data" && len(value) > 0 && (value[0] == '{' || value[0] == '[') {
+	if string(field) == "data" && begins && len(value) > 0 && (value[0] == '{' || value[0] == '[') {
 		return appendJSON(dst, value)
 	}
 	return appendLength(dst, value)

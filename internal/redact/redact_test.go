@@ -71,6 +71,7 @@ func TestWhatIsNotUnderstoodBecomesItsLength(t *testing.T) {
 		{"event: secret\ndata: secret\nid: secret\n: secret\nsecret: x\nsecret", "event: [6 characters]\ndata: [6 characters]\nid: [6 characters]\n: [6 characters]\n[9 characters]\n[6 characters]"},
 		{"event: response.output_text.delta\n:\n", "event: response.output_text.delta\n:\n"},
 		{"event: response.output_text.secret\n", "event: [27 characters]\n"},
+		{"data: {\"arguments\":\ndata: {\"name\":\"secret\"}}\n\ndata: {\"name\":\"n\"}\n", "data: {\"arguments\":\ndata: [18 characters]\n\ndata: {\"name\":\"n\"}\n"},
 		{"data: {\"content\":\"a sec", "data: {\"content\":\"[5 characters]\""},
 	} {
 		if got := string(Body(nil, []byte(tc.body))); got != tc.want {
