@@ -48,12 +48,7 @@ func newServer(dsn string) (*server, error) {
 	if err != nil {
 		return nil, errDSN
 	}
-	// A password with an @ or / in it moves its rest to where it would be told.
-	parts := []string{config.Host, config.Database}
-	for _, f := range config.Fallbacks {
-		parts = append(parts, f.Host)
-	}
-	if config.Host == "" || strings.ContainsAny(strings.Join(parts, ""), "@?") {
+	if config.Host == "" || tellsTooMuch(config) {
 		return nil, errDSN
 	}
 	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectPatience {
@@ -65,6 +60,22 @@ func newServer(dsn string) (*server, error) {
 		}
 	}
 	return &server{config}, nil
+}
+
+// tellsTooMuch tells whether a part of the password may be where it would be told: by
+// us as the place, or by the server in an error. A password with an @, a / or a space
+// in it moves its rest there, and so does a ; or & in the place of what separates.
+func tellsTooMuch(config *pgx.ConnConfig) bool {
+	parts := config.Host + config.Database
+	for _, f := range config.Fallbacks {
+		parts += f.Host
+	}
+	for name := range config.RuntimeParams {
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") != "" {
+			return true
+		}
+	}
+	return strings.ContainsAny(parts, "@?=") || strings.Contains(config.User, "=") // a user may have an @
 }
 
 // Place returns where the database of a DSN is, as host:port/database: for people,

@@ -48,6 +48,10 @@ func TestDSNThatCannotBeRightIsRefusedWithoutItsPassword(t *testing.T) {
 		"host=localhost password=a " + dsnPassword,
 		"postgres://user:" + dsnPassword + "@localhost/db?sslmode=nonsense",
 		"mysql://user:" + dsnPassword + "@localhost/db",
+		"postgres://user@localhost/db&password=" + dsnPassword,
+		"postgres://user@localhost/db;password=" + dsnPassword,
+		"user=u;password=" + dsnPassword + ";host=h",
+		"host=localhost password=a " + dsnPassword + "=x dbname=d",
 	} {
 		l, err := Open(Options{DSN: dsn, Spill: spill, FreeSpace: roomy})
 		if err == nil {
