@@ -22,6 +22,21 @@ func (q *queue) barrier() *barrier {
 	return b
 }
 
+// lift takes a barrier away that nobody waits for any more. Otherwise those of a
+// long outage would pile up, and each record would have to be told to all of them.
+func (q *queue) lift(b *barrier) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.barriers = slices.DeleteFunc(q.barriers, func(other *barrier) bool { return other == b })
+}
+
+// last is the number of the last record that was added.
+func (q *queue) last() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.counts.added
+}
+
 // leave tells the barriers that a record waits no longer. q.mu must be held.
 func (q *queue) leave(r *Record) {
 	for _, b := range q.barriers {

@@ -276,11 +276,13 @@ func notify(wake chan<- struct{}) {
 // PostgreSQL does not take it. It returns an error if that cannot be done now; the
 // records wait on.
 func (l *Log) Flush(ctx context.Context) error {
-	b := l.queue.barrier()
-	write := func(w *writer) error { return w.flush(b.last) }
 	if l.spill == nil {
-		return l.do(ctx, write)
+		last := l.queue.last()
+		return l.do(ctx, func(w *writer) error { return w.flush(last) })
 	}
+	b := l.queue.barrier()
+	defer l.queue.lift(b)
+	write := func(w *writer) error { return w.flush(b.last) }
 	if l.queue.hindrance() != noObstacle || l.do(ctx, write) != nil {
 		if err := l.spill.flush(ctx, b.last); err != nil {
 			return err

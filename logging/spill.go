@@ -161,11 +161,16 @@ func (s *spill) flush(ctx context.Context, last int64) error {
 	result := make(chan error, 1)
 	select {
 	case s.calls <- drainage{last, result}:
-		return <-result
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.done:
 		return ErrClosed
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done(): // a disk may hang for longer than anybody waits
+		return ctx.Err()
 	}
 }
 
