@@ -12,6 +12,10 @@ import (
 // back at its queue.
 const chunkRows = 500
 
+// maxSurplus is how many requests are deleted at most until it is looked anew how many
+// are too many: other processes that share the database delete them too.
+const maxSurplus = 10 * chunkRows
+
 // vacuumPages is how many free pages are given back to the disk at once.
 const vacuumPages = 256
 
@@ -67,6 +71,7 @@ func (w *writer) shrink(ctx context.Context, store *store) (more bool, err error
 		if w.surplus, err = store.dialect.surplus(ctx, store.write, w.settings.maxSize); err != nil || w.surplus <= 0 {
 			return false, err
 		}
+		w.surplus = min(w.surplus, maxSurplus)
 	}
 	deleted, err := store.deleteOldest(ctx, min(w.surplus, chunkRows))
 	if err != nil {

@@ -1,10 +1,12 @@
 package logging
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
@@ -177,4 +179,33 @@ func TestSettingsOfAnOpenLogCanBeChanged(t *testing.T) {
 	if toFirst.Len() != 0 || toSecond.Len() != 1 {
 		t.Errorf("the first logger was told %v, the second %v; want one line to the second", toFirst.All(), toSecond.All())
 	}
+}
+
+// Several processes delete what is too much of a database that they share. Together
+// they delete little more than one alone would.
+func TestRetentionBySizeMindsWhatOthersDelete(t *testing.T) {
+	const rows, most = 12000, 2000
+	l := open(t, Options{MaxSize: 1 << 30, Queue: rows})
+	addAll(l, 0, rows)
+	flush(t, l)
+	if err := l.do(deadline(t), func(w *writer) error {
+		store := l.store.Load()
+		counting := *store.dialect
+		counting.surplus = func(ctx context.Context, db *sqlx.DB, _ int64) (n int64, err error) {
+			err = db.GetContext(ctx, &n, "SELECT MAX(COUNT(*) - ?, 0) FROM requests", most)
+			return n, err
+		}
+		store.dialect = &counting
+		w.prune(t0)
+		if _, err := store.deleteOldest(w.ctx, maxSurplus); err != nil { // so does another process
+			return err
+		}
+		for w.pruning {
+			w.prune(t0)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	wantRows(t, l, most)
 }
