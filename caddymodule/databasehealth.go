@@ -38,6 +38,11 @@ func (rt *runtime) databaseHealth(now time.Time) databaseHealth {
 		health.Error = "the request log cannot be written"
 	case stats.SetAside != "":
 		health.Error = "the request log was damaged and has begun anew; what was in it lies beside it"
+	case stats.Spill == nil:
+	case !stats.Spill.Healthy:
+		health.Error = "the spill of the request log cannot be written"
+	case stats.Spill.SetAside != "":
+		health.Error = "the spill of the request log was damaged and has begun anew; what was in it lies beside it"
 	}
 	if health.Error != "" {
 		health.Status = degraded

@@ -54,6 +54,46 @@ func TestRequestLogIsKeptOnPostgres(t *testing.T) {
 	})
 }
 
+// What lies in a spill that is damaged, or cannot be opened, does not come home, however
+// well the server is.
+func TestHealthTellsOfTheSpill(t *testing.T) {
+	dsn := postgrestest.DSN(t)
+	for _, tc := range []struct {
+		before func(spill string) error
+		want   string
+	}{
+		{func(string) error { return nil }, ""},
+		{func(spill string) error { return os.Mkdir(spill+"-wal", 0o700) }, "the spill of the request log cannot be written"},
+		{func(spill string) error {
+			return os.WriteFile(spill, []byte(strings.Repeat("no database ", 1000)), 0o600)
+		}, "the spill of the request log was damaged and has begun anew; what was in it lies beside it"},
+	} {
+		spill := filepath.Join(t.TempDir(), "spill.db")
+		if err := tc.before(spill); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("TESTS_DSN", dsn)
+		t.Setenv("A_API_KEY", "upstream-secret-a")
+		g := start(t, setup{
+			providers: map[string]string{"a": provider("a", "http://127.0.0.1:1", "")},
+			models:    map[string]string{"m": model("m", "", "a/up")},
+			directive: "log postgres {env.TESTS_DSN} {\n spill " + spill + "\n}",
+		})
+		var health struct {
+			Components struct {
+				Database databaseHealth `json:"database"`
+			} `json:"components"`
+		}
+		got := g.do(request{method: http.MethodGet, path: "/health/detailed"})
+		if err := json.Unmarshal([]byte(got.body), &health); err != nil {
+			t.Fatalf("%s: %v", got.body, err)
+		}
+		if said := health.Components.Database; said.Error != tc.want || (said.Status == healthy) != (tc.want == "") {
+			t.Errorf("the database is %+v, want the error %q", said, tc.want)
+		}
+	}
+}
+
 // The password of a DSN is told nowhere, whatever is wrong.
 func TestPasswordOfTheDatabaseIsToldNowhere(t *testing.T) {
 	const secret = "canary-pw"
