@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
@@ -123,12 +124,14 @@ func keyToWrite(cmd *cobra.Command, prompt string) (string, error) {
 		cmd.PrintErrln("Warning: a key on the command line can be seen by others in the list of processes, and stays in the shell's history; leave --key out to be asked for it, or write it to the standard input")
 	case isFile && isTerminal(file):
 		fmt.Fprint(cmd.ErrOrStderr(), escape(prompt)+": ")
-		typed, err := term.ReadPassword(int(file.Fd()))
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		typed, err := readHidden(ctx, file)
+		stop()
 		fmt.Fprintln(cmd.ErrOrStderr())
 		if err != nil {
-			return "", fmt.Errorf("reading the key: %w", err)
+			return "", fmt.Errorf("nothing is written: reading the key: %w", err)
 		}
-		secret = string(typed)
+		secret = typed
 	default:
 		line, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), maxKey+2)).ReadString('\n')
 		if err != nil && err != io.EOF {

@@ -44,6 +44,7 @@ var goroutines = map[string]string{
 	"caddymodule/endings.go run":              "recovers",
 	"caddymodule/events.go start":             "emit recovers",
 	"caddymodule/prompt.go newLines":          "the same",
+	"caddymodule/hiddenline.go readHidden":    "is in a process of its own, a command's",
 	"caddymodule/keepalive.go pings":          "silence recovers",
 	"caddymodule/shutdown.go Handle":          "runs nothing but cancellations, in a process that ends",
 	"caddymodule/statefile.go newSaver":       "run recovers",

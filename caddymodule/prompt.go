@@ -124,6 +124,8 @@ func (f *forms) confirm(title string, preset bool) (bool, error) {
 type lines struct {
 	ctx context.Context
 	out io.Writer
+	// terminal says whether hidden lines are typed at one.
+	terminal bool
 	// want takes whether the next line is hidden, and read gives it. read is
 	// closed at the end of the input.
 	want chan<- bool
@@ -142,7 +144,7 @@ func newLines(ctx context.Context, in io.Reader, out io.Writer) *lines {
 			case <-ctx.Done():
 				return
 			case hidden := <-want:
-				text, err := readLine(in, buffered, hidden)
+				text, err := readLine(ctx, in, buffered, hidden)
 				if err != nil && text == "" {
 					return
 				}
@@ -154,14 +156,13 @@ func newLines(ctx context.Context, in io.Reader, out io.Writer) *lines {
 			}
 		}
 	}()
-	return &lines{ctx, out, want, read}
+	return &lines{ctx, out, isTerminal(in), want, read}
 }
 
 // readLine reads a line, and lets a terminal not show one that is hidden.
-func readLine(in io.Reader, buffered *bufio.Reader, hidden bool) (string, error) {
+func readLine(ctx context.Context, in io.Reader, buffered *bufio.Reader, hidden bool) (string, error) {
 	if hidden && isTerminal(in) {
-		text, err := term.ReadPassword(int(in.(*os.File).Fd()))
-		return string(text), err
+		return readHidden(ctx, in.(*os.File))
 	}
 	return buffered.ReadString('\n')
 }
@@ -181,6 +182,9 @@ func (l *lines) line(prompt string, hidden bool, take func(string) error) error 
 		}
 		select {
 		case <-l.ctx.Done():
+			if hidden && l.terminal {
+				<-l.read // readHidden lets the terminal show again what is typed
+			}
 			return errCancelled
 		case text, open := <-l.read:
 			fmt.Fprintln(l.out)
