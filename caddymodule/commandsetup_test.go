@@ -303,7 +303,13 @@ func TestSetupKeepsWhatIsThere(t *testing.T) {
 	if text := read(t, ".env"); text != "# mine\nOTHER=x\nCLIENT_API_KEY=key-of-my-clients-0815 # theirs\n" {
 		t.Errorf(".env is %q", text)
 	}
+	if err := os.Chmod("Caddyfile", 0o600); err != nil {
+		t.Fatal(err)
+	}
 	got = run(t, "", "setup", "--quick", "--overwrite").want(t, 0)
+	if info, err := os.Stat("Caddyfile"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the Caddyfile that only its owner could read: %v, %v", info.Mode(), err)
+	}
 	if !strings.Contains(read(t, "Caddyfile"), "llm_proxy") || !strings.Contains(read(t, "config/providers/demo.json"), "demo.example") {
 		t.Error("the Caddyfile is not replaced, or a provider is")
 	}

@@ -209,7 +209,16 @@ func (w *wizard) write(files []plannedFile) (err error) {
 		if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
 			return fmt.Errorf("writing %s: making its directory: %w", f.path, cause(err))
 		}
-		if err := exchangeFile(f.path, []byte(f.text), configFileMode); err != nil {
+		mode := configFileMode
+		switch _, now, err := lookAt(f.path); {
+		case err != nil:
+			return err
+		case now != nil && !f.present:
+			return fmt.Errorf("writing %s: somebody else has made it meanwhile; call setup again", f.path)
+		case now != nil:
+			mode = now.Mode().Perm() // a Caddyfile may hold what only its owner shall read
+		}
+		if err := exchangeFile(f.path, []byte(f.text), mode); err != nil {
 			return err
 		}
 		if !f.present {
