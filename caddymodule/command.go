@@ -107,7 +107,12 @@ func tellExits(cmd *cobra.Command) {
 	})
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, arguments []string) error {
-			if err := check(cmd, arguments); err != nil {
+			err := check(cmd, arguments)
+			if err == nil {
+				// Cobra would check this later, and tell nobody.
+				err = cmd.ValidateFlagGroups()
+			}
+			if err != nil {
 				return tell(cmd, usageError{err.Error()})
 			}
 			return nil

@@ -205,7 +205,7 @@ func TestSetupTakesAnswersFromAFile(t *testing.T) {
 		wantFiles(t, "answers.json")
 	}
 	run(t, "", "setup", "--answers", "missing.json").want(t, 2, "missing.json")
-	run(t, "", "setup", "--quick", "--resume").want(t, 1)
+	run(t, "", "setup", "--quick", "--resume").want(t, 2, "quick resume", "see caddy llm-proxy setup --help")
 }
 
 // Rows 151 to 155.
