@@ -15,7 +15,8 @@ import (
 
 // editByHand lets a person change a copy of a file in an editor, as often as they
 // like while it would not load. Nobody else is kept waiting meanwhile; a file that
-// somebody else has changed is not written over.
+// somebody else has changed is not written over. What is not taken is not lost: the
+// copy stays.
 func editByHand(cmd *cobra.Command, files *configFiles, path string) (*fileChange, error) {
 	editor := editorCommand(os.Getenv)
 	if editor == nil {
@@ -29,7 +30,12 @@ func editByHand(cmd *cobra.Command, files *configFiles, path string) (*fileChang
 	if err != nil {
 		return nil, fmt.Errorf("making a copy of %s: %w", path, err)
 	}
-	defer os.RemoveAll(directory)
+	kept := false
+	defer func() {
+		if !kept {
+			_ = os.RemoveAll(directory) // in the directory for temporary files
+		}
+	}()
 	copied := filepath.Join(directory, filepath.Base(path))
 	if err := os.WriteFile(copied, before, 0o600); err != nil {
 		return nil, fmt.Errorf("making a copy of %s: %w", path, err)
@@ -58,6 +64,8 @@ func editByHand(cmd *cobra.Command, files *configFiles, path string) (*fileChang
 		fmt.Fprint(cmd.ErrOrStderr(), "Edit again? [Y/n] ")
 		answer, readErr := answers.ReadString('\n')
 		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "n") || readErr != nil {
+			kept = true
+			cmd.PrintErrln("What you wrote is kept in " + escape(copied))
 			return nil, errTold
 		}
 	}

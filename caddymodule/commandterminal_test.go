@@ -100,7 +100,15 @@ func TestAFileIsEditedByHandUntilItLoads(t *testing.T) {
 			t.Setenv("VISUAL", "")
 			t.Setenv("EDITOR", "sh "+script)
 			terminal, _ := typing(t, tc.typed)
-			runReading(t, terminal, "edit", "model", "m").want(t, tc.exit, tc.said)
+			t.Setenv("TMPDIR", t.TempDir())
+			got := runReading(t, terminal, "edit", "model", "m").want(t, tc.exit, tc.said)
+			_, place, keeps := strings.Cut(strings.TrimSpace(got.stderr), "What you wrote is kept in ")
+			if keeps != (tc.typed != "" && tc.exit == 1) {
+				t.Errorf("stderr is %q, want what was written kept where it is not taken", got.stderr)
+			}
+			if copied, err := os.ReadFile(place); keeps && (err != nil || string(copied) == string(before)) {
+				t.Errorf("kept is %q, %v, want what the editor wrote", copied, err)
+			}
 			after, err := os.ReadFile("config/models/m.json")
 			if changed := strings.TrimSpace(string(after)) != strings.TrimSpace(string(before)); err != nil || changed != tc.changed {
 				t.Errorf("the file is\n%s\n%v, want it changed: %v", after, err, tc.changed)
