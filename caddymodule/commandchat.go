@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,7 +40,7 @@ not answered ends the conversation with exit code 1. With --json each answer is
 one line of JSON.`,
 		Args: cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringVarP(&endpoint, "url", "u", "http://127.0.0.1:9876", "Where the gateway serves")
+	cmd.Flags().StringVarP(&endpoint, "url", "u", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or the port of the variable LLM_PORT)")
 	cmd.Flags().StringVar(&system, "system", "", "Instructions for the model, before the conversation")
 	addEnvFileFlag(cmd)
 	addJSONFlag(cmd)
@@ -50,7 +51,7 @@ one line of JSON.`,
 		}
 		c := &conversation{
 			cmd: cmd, model: arguments[0], key: vars.get(clientKeyVariable),
-			url:    strings.TrimSuffix(endpoint, "/") + "/v1/chat/completions",
+			url:    strings.TrimSuffix(cmp.Or(endpoint, vars.gatewayURL()), "/") + "/v1/chat/completions",
 			output: newOutput(cmd),
 			client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -42,12 +41,17 @@ request log is, broken files, and each key.`,
 	cmd.Flags().StringVarP(&endpoint, "endpoint", "e", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or the port of the variable LLM_PORT)")
 	cmd.Flags().BoolVarP(&detailed, "detailed", "d", false, "Ask about providers and models too")
 	addAddressFlag(cmd)
+	addEnvFileFlag(cmd)
 	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
 		defer cancel()
 		if endpoint == "" {
-			endpoint = "http://127.0.0.1:" + cmp.Or(os.Getenv(portVariable), "9876")
+			vars, err := readVariables(cmd)
+			if err != nil {
+				return err
+			}
+			endpoint = vars.gatewayURL()
 		}
 		out := newOutput(cmd)
 		administration := func(*healthReport) (*fullHealth, error) { return nil, nil }
@@ -59,6 +63,12 @@ request log is, broken files, and each key.`,
 		return errors.Join(out.flush(cmd), err)
 	}
 	return cmd
+}
+
+// gatewayURL is where the gateway of this machine serves, unless its Caddyfile says
+// otherwise.
+func (v *variables) gatewayURL() string {
+	return "http://127.0.0.1:" + cmp.Or(v.get(portVariable), standardPort)
 }
 
 // askHealth asks the gateway and tells what it said, with what administration adds

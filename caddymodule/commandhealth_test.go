@@ -80,6 +80,14 @@ func TestHealthIsAskedAtThePortOfTheVariable127(t *testing.T) {
 	if got := run(t, "", "health").want(t, 0).stdout; got != "healthy\n" {
 		t.Errorf("stdout is %q, want healthy", got)
 	}
+	run(t, "Hello", "chat", "m").want(t, 1, "the gateway says: missing API key")
+	// start reads .env, so who asks what it serves does too.
+	unset(t, "LLM_PORT")
+	t.Chdir(t.TempDir())
+	writeIn(t, ".", ".env", "LLM_PORT=9080\n")
+	run(t, "", "health").want(t, 0)
+	run(t, "Hello", "chat", "m").want(t, 1, "the gateway says: missing API key")
+	run(t, "", "health", "--env-file", "gone").want(t, 2)
 }
 
 // What docker asks is a command that there is, and it waits longer than the command.
