@@ -238,6 +238,16 @@ func TestDoctorTellsAnotherCaddyFromItsGateway(t *testing.T) {
 	if !strings.Contains(got.stdout, "has no llm_proxy") {
 		t.Errorf("doctor says\n%s", got.stdout)
 	}
+	// Who takes a question and says nothing must not keep it waiting.
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	got = run(t, "", "doctor", "--address", silent.Addr().String()).want(t, 1)
+	if !strings.Contains(got.stdout, "who listens at "+silent.Addr().String()+" does not answer") {
+		t.Errorf("doctor says\n%s", got.stdout)
+	}
 	run(t, "", "doctor", "--env-file", "missing").want(t, 2, "missing")
 	t.Chdir(filepath.Join(t.TempDir()))
 	run(t, "", "doctor", "--config", "missing", "--address", startAdmin).want(t, 1)

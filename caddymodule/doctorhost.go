@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
@@ -146,7 +145,11 @@ func (x *examination) checkRunning() {
 		address = x.config.administration()
 	}
 	address = cmp.Or(address, caddy.DefaultAdminListen)
-	response, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/llm_proxy/health", nil, nil)
+	answer, err := callAdmin(x.cmd.Context(), address, http.MethodGet, "/llm_proxy/health", fullHealthTime)
+	if err == errAdminHangs {
+		x.fail("gateway", fmt.Sprintf("who listens at %s does not answer", address), "stop it, or say with --address where this gateway's administration is", nil)
+		return
+	}
 	if err != nil {
 		if _, refused := adminError(err); refused {
 			x.fail("gateway", fmt.Sprintf("the Caddy at %s has no llm_proxy", address), "it is another one: stop it, or say with --address where this gateway's administration is", nil)
@@ -155,9 +158,8 @@ func (x *examination) checkRunning() {
 		x.warn("gateway", "no gateway runs: nobody answers at "+address, "start it with caddy llm-proxy start")
 		return
 	}
-	defer response.Body.Close()
 	var health fullHealth
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxAdminAnswer)).Decode(&health); err != nil || health.Status == "" {
+	if err := json.Unmarshal(answer, &health); err != nil || health.Status == "" {
 		x.fail("gateway", fmt.Sprintf("what answers at %s is no gateway", address), "say with --address where this gateway's administration is", nil)
 		return
 	}
