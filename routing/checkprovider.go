@@ -306,8 +306,12 @@ func checkErrorStatus(d *document, field string, status int) {
 	}
 }
 
-// didYouMean names the nearest of the possible values, or all of them.
+// didYouMean names the nearest of the possible values, or all of them. It says
+// nothing where there is none.
 func didYouMean(written string, possible []string) string {
+	if len(possible) == 0 {
+		return ""
+	}
 	if near := nearest(written, possible); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}

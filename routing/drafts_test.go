@@ -30,6 +30,7 @@ func TestDraftsAreReadInPlaceOfFiles(t *testing.T) {
 		{"one model less", map[string][]byte{"providers/p.json": p, "models/m.json": m, "models/n.json": drafted(draftedModel, "n")}, map[string][]byte{"models/n.json": nil}, "m", ""},
 		{"the last model", map[string][]byte{"providers/p.json": p, "models/m.json": m}, map[string][]byte{"models/m.json": nil}, "", "models: holds no .json file; name the directory that does"},
 		{"a provider that is routed to", map[string][]byte{"providers/p.json": p, "providers/q.json": drafted(draftedProvider, "q"), "models/m.json": m}, map[string][]byte{"providers/p.json": nil}, "", `models/m.json:1: model_routings[0].provider: there is no provider "p"; did you mean "q"?`},
+		{"the last provider", map[string][]byte{"providers/p.json": p, "models/m.json": m}, map[string][]byte{"providers/p.json": nil}, "", `models/m.json:1: model_routings[0].provider: there is no provider "p"` + "\nproviders: holds no .json file; name the directory that does"},
 		{"a provider in a subdirectory", map[string][]byte{"providers/p.json": p, "models/m.json": m}, map[string][]byte{"providers/deep/q.json": []byte("{")}, "m", ""},
 		{"a file elsewhere", map[string][]byte{"providers/p.json": p, "models/m.json": m}, map[string][]byte{"elsewhere/q.json": []byte("{")}, "m", ""},
 	} {
