@@ -129,11 +129,12 @@ func tellExits(cmd *cobra.Command) {
 // errorText is an error on one line, but for the problems of files, which have one
 // each: a name with a line break in it must not look like another.
 func errorText(err error) string {
-	text := err.Error()
 	var load *routing.LoadError
 	if !errors.As(err, &load) {
-		return escape(text)
+		return escape(err.Error())
 	}
+	adviseSetup(load.Problems)
+	text := err.Error()
 	for _, p := range load.Problems {
 		text = strings.Replace(text, p.String(), escape(p.String()), 1)
 	}

@@ -58,6 +58,9 @@ never printed.`,
 		if !known {
 			return unknownProviderName(provider)
 		}
+		if p.Keyless() {
+			return takesNoKey(p) // before it is asked for
+		}
 		secret, err := keyToWrite(cmd, "Key of "+p.DisplayName)
 		if err != nil {
 			return err

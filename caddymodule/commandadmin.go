@@ -40,19 +40,25 @@ func orderAdmin(cmd *cobra.Command, method, path, otherwise string, answer any) 
 		address = caddy.DefaultAdminListen
 	}
 	body, err := callAdmin(cmd.Context(), address, method, path, adminTimeout)
-	if err == errAdminHangs {
-		return fmt.Errorf("the administration endpoint at %s does not answer; is it Caddy's (--address)?", address)
-	}
 	if err != nil {
-		if said, refused := adminError(err); refused {
-			return gatewayError(said)
-		}
-		return fmt.Errorf("cannot connect to the administration endpoint at %s: %w; start the gateway with caddy run, or say with --address where it is%s", address, err, otherwise)
+		return explainAdmin(address, err, otherwise)
 	}
 	if err := json.Unmarshal(body, answer); err != nil {
 		return fmt.Errorf("the administration endpoint at %s answers with something else than this version expects; is it this gateway's?", address)
 	}
 	return nil
+}
+
+// explainAdmin tells what an error of callAdmin means, and what to do. otherwise is
+// what else can be done.
+func explainAdmin(address string, err error, otherwise string) error {
+	if err == errAdminHangs {
+		return fmt.Errorf("the administration endpoint at %s does not answer; is it Caddy's (--address)?", address)
+	}
+	if said, refused := adminError(err); refused {
+		return gatewayError(said)
+	}
+	return fmt.Errorf("cannot connect to the administration endpoint at %s: %w; start the gateway with caddy llm-proxy start, or say with --address where it is%s", address, err, otherwise)
 }
 
 // errAdminHangs is returned where an endpoint does not answer in time.

@@ -116,7 +116,11 @@ func tellKeyChange(cmd *cobra.Command, change *keyChange) error {
 		out.printf("%s  %s is set in the environment too, which goes before the file", out.paint(yellow, "warning"), change.Variable)
 	}
 	if change.Action != "unchanged" {
-		out.printf("takes effect when Caddy starts again, with --envfile %s", change.File)
+		start := "caddy llm-proxy start"
+		if change.File != defaultEnvFile {
+			start += " --env-file " + change.File
+		}
+		out.printf("takes effect when the gateway starts again: %s, or caddy run --envfile %s", start, change.File)
 	}
 	return out.flush(cmd)
 }
@@ -132,7 +136,7 @@ func agreed(cmd *cobra.Command, question string) error {
 		return nil
 	}
 	if !isTerminal(cmd.InOrStdin()) {
-		return fmt.Errorf("%s nobody can be asked here; --yes says so", question)
+		return errors.New("nothing is changed: write --yes, as nobody can be asked here")
 	}
 	yes, err := saysYes(cmd, question)
 	if err == nil && !yes {

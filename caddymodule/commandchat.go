@@ -159,7 +159,7 @@ func (c *conversation) ask(ctx context.Context, said []chatMessage) (*chatReply,
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("cannot connect to the gateway: %w; start it with caddy run, or say with --url where it serves", err)
+		return nil, fmt.Errorf("cannot connect to the gateway: %w; start it with caddy llm-proxy start, or say with --url where it serves", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {

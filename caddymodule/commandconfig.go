@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
@@ -19,10 +20,16 @@ func configCommand() *cobra.Command {
 		configListCommand(), configValidateCommand(), configShowCommand())
 }
 
+// Where files lie if nobody says otherwise.
+const (
+	usualProviders = configDirectory + "/providers"
+	usualModels    = configDirectory + "/models"
+)
+
 // addFileFlags gives a command the flags that say which files it reads.
 func addFileFlags(cmd *cobra.Command) {
-	cmd.Flags().String("providers", "config/providers", "Directory of provider files")
-	cmd.Flags().String("models", "config/models", "Directory of model files")
+	cmd.Flags().String("providers", usualProviders, "Directory of provider files")
+	cmd.Flags().String("models", usualModels, "Directory of model files")
 	addEnvFileFlag(cmd)
 }
 
@@ -81,6 +88,7 @@ hardly meant.`,
 		result := validation{Valid: err == nil, Errors: []problemReport{}, Warnings: reportProblems(warnings)}
 		var failed *routing.LoadError
 		if errors.As(err, &failed) {
+			adviseSetup(failed.Problems)
 			result.Errors = reportProblems(failed.Problems)
 		} else if err != nil {
 			return err
@@ -117,9 +125,10 @@ func printValidation(out *output, result *validation) error {
 		}
 	}
 	if result.Valid {
-		out.printf("%s: %d models and %d providers, %d warnings", out.paint(green, "valid"), result.Models, result.Providers, len(result.Warnings))
+		out.printf("%s: %s and %s, %s", out.paint(green, "valid"), english.Plural(result.Models, "model", ""),
+			english.Plural(result.Providers, "provider", ""), english.Plural(len(result.Warnings), "warning", ""))
 	} else {
-		out.printf("%s: %d errors", out.paint(red, "not valid"), len(result.Errors))
+		out.printf("%s: %s", out.paint(red, "not valid"), english.Plural(len(result.Errors), "error", ""))
 	}
 	return nil
 }

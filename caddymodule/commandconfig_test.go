@@ -74,12 +74,12 @@ func TestConfigListIsAnArrayOfModels124(t *testing.T) {
 func TestConfigValidateTellsByItsExitCode71and125(t *testing.T) {
 	g := goodFiles(t)
 	got := run(t, "", "config", "validate").want(t, 0)
-	if want := "valid: 2 models and 1 providers, 0 warnings\n"; got.stdout != want {
+	if want := "valid: 2 models and 1 provider, 0 warnings\n"; got.stdout != want {
 		t.Errorf("stdout is %q, want %q", got.stdout, want)
 	}
 	g.write("config/models", "broken", `{"logical_name": `)
 	got = run(t, "", "config", "validate").want(t, 1)
-	if !strings.Contains(got.stdout, "config/models/broken.json:1: ") || !strings.HasSuffix(got.stdout, "not valid: 1 errors\n") {
+	if !strings.Contains(got.stdout, "config/models/broken.json:1: ") || !strings.HasSuffix(got.stdout, "not valid: 1 error\n") {
 		t.Errorf("stdout is %q, want the file's name, the line and the number of errors", got.stdout)
 	}
 	if got.stderr != "" {

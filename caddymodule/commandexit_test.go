@@ -47,7 +47,7 @@ func TestWithoutACommandThereIsHelp121(t *testing.T) {
 }
 
 func TestHealthTellsByItsExitCode127and128(t *testing.T) {
-	run(t, "", "health", "--endpoint", "http://127.0.0.1:1").want(t, 1, "cannot connect to the gateway", "caddy run", "--endpoint")
+	run(t, "", "health", "--endpoint", "http://127.0.0.1:1").want(t, 1, "cannot connect to the gateway", "caddy llm-proxy start", "--endpoint")
 	t.Setenv("P_API_KEY", "k")
 	g := start(t, setup{
 		providers: map[string]string{"p": provider("p", "http://127.0.0.1:1", "")},

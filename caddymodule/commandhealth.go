@@ -84,7 +84,7 @@ func askHealth(ctx context.Context, out *output, endpoint string, detailed bool,
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("cannot connect to the gateway: %w; start it with caddy run, or say with --endpoint where it serves", err)
+		return fmt.Errorf("cannot connect to the gateway: %w; start it with caddy llm-proxy start, or say with --endpoint where it serves", err)
 	}
 	defer response.Body.Close()
 	var report healthReport

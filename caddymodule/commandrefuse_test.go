@@ -78,10 +78,10 @@ func TestRefusedChangesLeaveEveryFileAsItWas(t *testing.T) {
 		{"edit key", "canary-key-new", 2, "takes one argument"},
 		{"edit key canary canary", "canary-key-new", 2, "takes one argument"},
 		{"remove key canary-key --yes", "", 1, ".env sets no such variable"},
-		{"remove key P_API_KEY", "", 1, "Remove P_API_KEY from .env? nobody can be asked here; --yes says so"},
+		{"remove key P_API_KEY", "", 1, "nothing is changed: write --yes, as nobody can be asked here"},
 		{"remove key P_API_KEY", "y\n", 1, "nobody can be asked here"},
 		// Removing and editing files.
-		{"remove provider spare", "", 1, "nobody can be asked here; --yes says so"},
+		{"remove provider spare", "", 1, "write --yes, as nobody can be asked here"},
 		{"remove provider p --yes", "", 1, `provider "p" is in use by model lone, model m, model n; change that first, or use --force`},
 		{"remove provider nobody --yes", "", 1, `there is no provider "nobody"`},
 		{"remove provider ../models/m --yes", "", 1, "cannot name a provider"},

@@ -51,7 +51,7 @@ told at once. --json tells both as the administration API does.`,
 func askReload(ctx context.Context, out *output, address string) error {
 	body, err := callAdmin(ctx, address, http.MethodPost, "/llm_proxy/reload", reloadTimeout)
 	if err != nil {
-		return explainRefusal(out, err)
+		return explainRefusal(out, address, err)
 	}
 	var answer reloadAnswer
 	if err := json.Unmarshal(body, &answer); err != nil {
@@ -72,11 +72,11 @@ func askReload(ctx context.Context, out *output, address string) error {
 
 // explainRefusal finds the answer of the administration in the text of an error,
 // where Caddy's client puts it when the status is not a good one.
-func explainRefusal(out *output, err error) error {
+func explainRefusal(out *output, address string, err error) error {
 	_, body, found := strings.Cut(err.Error(), fmt.Sprintf("HTTP %d: ", new(reloadRefusal).status()))
 	var refusal reloadRefusal
 	if !found || json.Unmarshal([]byte(body), &refusal) != nil || len(refusal.Problems) == 0 {
-		return err
+		return explainAdmin(address, err, "")
 	}
 	if out.json {
 		_, _ = (&escapingJSON{&out.Buffer}).Write([]byte(body)) // to memory

@@ -110,6 +110,8 @@ func setUp(cmd *cobra.Command, flags *setupFlags) error {
 		hint := ""
 		if len(w.done) > 0 {
 			hint = "; --resume goes on where it was, but for keys, which were not kept"
+		} else if ctx.Err() == nil && !isTerminal(cmd.InOrStdin()) {
+			hint = "; where nobody can be asked, --quick takes the defaults and --answers a file"
 		}
 		return errors.New("setup is cancelled, and nothing was written" + hint)
 	case err != nil:

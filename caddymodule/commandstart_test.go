@@ -221,7 +221,7 @@ func TestStartRefusesWhatCannotBeServed(t *testing.T) {
 		{dir, []string{"--config", "wrong.caddyfile"}, 1, "unrecognized subdirective"},
 		{dir, []string{"surplus"}, 2, ""},
 		{t.TempDir(), nil, 1, "llm-proxy setup writes files that are good"},
-		{broken, nil, 1, "the gateway cannot start: 1 errors"},
+		{broken, nil, 1, "the gateway cannot start: 1 error in"},
 	} {
 		got := refusedStart(t, tc.dir, nil, tc.arguments...).want(t, tc.exit, tc.says)
 		if n := strings.Count(got.stderr, "\n"); n != 1 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/dustin/go-humanize/english"
 	"github.com/tidwall/gjson"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
@@ -184,7 +185,7 @@ func (c *configuration) checkFiles(out *output, vars *variables) error {
 			for _, p := range broken.Problems {
 				out.printf("%s  %s", out.paint(red, "error"), p)
 			}
-			return fmt.Errorf("the gateway cannot start: %d errors in %s and %s; llm-proxy setup writes files that are good", len(broken.Problems), block.Providers, block.Models)
+			return fmt.Errorf("the gateway cannot start: %s in %s and %s; llm-proxy setup writes files that are good", english.Plural(len(broken.Problems), "error", ""), block.Providers, block.Models)
 		}
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
@@ -15,6 +16,16 @@ import (
 
 // setupWrites is what to do where files are missing.
 const setupWrites = "caddy llm-proxy setup writes what is missing"
+
+// adviseSetup tells how to come by the files of the usual directories, where problems
+// are about a directory itself.
+func adviseSetup(problems []routing.Problem) {
+	for i := range problems {
+		if p := &problems[i]; p.File == usualProviders || p.File == usualModels {
+			p.Fix = setupWrites
+		}
+	}
+}
 
 // checkConfiguration reads the Caddyfile, or takes that of start.
 func (x *examination) checkConfiguration() {
@@ -68,7 +79,8 @@ func (x *examination) checkFiles(block *Handler) {
 	for _, p := range warnings {
 		x.warn("files", withoutFix(p), p.Fix)
 	}
-	x.ok("files", "%d providers in %s and %d models in %s load", len(catalog.Providers()), block.Providers, len(catalog.Models()), block.Models)
+	x.ok("files", "%s in %s and %s in %s load", english.Plural(len(catalog.Providers()), "provider", ""), block.Providers,
+		english.Plural(len(catalog.Models()), "model", ""), block.Models)
 	x.catalogs = append(x.catalogs, catalog)
 	x.checkRoutes(catalog)
 }

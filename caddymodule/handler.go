@@ -268,8 +268,8 @@ func (h *Handler) setDefaults() error {
 		value    *string
 		fallback string
 	}{
-		{"providers", &h.Providers, "config/providers"},
-		{"models", &h.Models, "config/models"},
+		{"providers", &h.Providers, usualProviders},
+		{"models", &h.Models, usualModels},
 		{"state", &h.State.File, ""},
 		{"log", &h.Log.SQLite, ""},
 		{"log", &h.Log.Spill, ""},

@@ -186,11 +186,15 @@ func newKeyOf(p *routing.Provider, secret string) (*keys.Key, error) {
 	key := keys.NewKey(p.ID, "", secret)
 	switch {
 	case p.Keyless():
-		return nil, fmt.Errorf("provider %s takes no key (authentication.type is none in %s)", p.ID, p.File)
+		return nil, takesNoKey(p)
 	case key.Secret() == "":
 		return nil, errNoKey
 	}
 	return key, nil
+}
+
+func takesNoKey(p *routing.Provider) error {
+	return fmt.Errorf("provider %s takes no key (authentication.type is none in %s)", p.ID, p.File)
 }
 
 // wantNew refuses a key that the provider has in another variable already: one of
