@@ -21,7 +21,8 @@ COPY config/providers /etc/caddy/llm/providers
 COPY config/models /etc/caddy/llm/models
 ENV XDG_CONFIG_HOME=/config \
     XDG_DATA_HOME=/data \
-    LLM_CONFIG=/etc/caddy/llm
+    LLM_CONFIG=/etc/caddy/llm \
+    LLM_DATABASE=/data/llm.db
 VOLUME /config /data
 EXPOSE 9876
 USER 65532:65532

@@ -150,7 +150,7 @@ func liveLog() (*logging.Log, *Log, error) {
 			return log, h.Log, nil
 		}
 	}
-	return nil, nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no request log is kept; write log sqlite <file> in llm_proxy")}
+	return nil, nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no request log is kept; write log sqlite <file> or log postgres <dsn> in llm_proxy")}
 }
 
 // asked runs a question to the request log, with all in it that was added before.

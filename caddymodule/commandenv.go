@@ -20,7 +20,7 @@ const clientKeyVariable = "CLIENT_API_KEY"
 // settingVariables are those that Caddyfile.example and the gateway read beside
 // keys.
 var settingVariables = []string{
-	"FAIL_ON_STARTUP_VALIDATION", "KEY_COOLDOWN_SECONDS", "LLM_CONFIG", hostVariable, logLevelVariable, portVariable,
+	"FAIL_ON_STARTUP_VALIDATION", "KEY_COOLDOWN_SECONDS", "LLM_CONFIG", "LLM_DATABASE", hostVariable, logLevelVariable, portVariable,
 	"MAX_KEY_RETRY_CYCLES", "RATE_LIMIT_REQUESTS_PER_MINUTE", "REQUIRE_CLIENT_API_KEY",
 }
 

@@ -17,7 +17,7 @@ func usageCommand() *cobra.Command {
 		Use:   "usage [--by model|asked|client|provider|key|endpoint|class|day] [--since <time>]",
 		Short: "Sums up requests, tokens and cost",
 		Long: `Sums up requests, tokens and cost by what they have in common, from the request log
-of the running gateway (log sqlite <file> in its block).
+of the running gateway (log in its block).
 
 Costs are in US dollars, by the prices of the provider and model files. A "?" stands
 for those of requests for whose model there are none.
@@ -57,7 +57,7 @@ func explainCommand() *cobra.Command {
 		Short: "Tells the story of one request",
 		Long: `Tells the story of one request by its X-Request-Id: who asked for what, what was
 tried and passed over and why, and what came of it. From the request log of the
-running gateway (log sqlite <file> in its block).
+running gateway (log in its block).
 
 --bodies prints the request and its answer, too, where the log keeps them.`,
 		Args: cobra.ExactArgs(1),

@@ -127,7 +127,7 @@ func (f *startFlags) adopt(cmd *cobra.Command) error {
 	}
 	// A Caddyfile's default is for a variable that is not set. One that is set to
 	// nothing, as compose files do it, would be a hole: a site without an address.
-	for _, name := range []string{hostVariable, portVariable, logLevelVariable, "LLM_CONFIG"} {
+	for _, name := range []string{hostVariable, portVariable, logLevelVariable, "LLM_CONFIG", "LLM_DATABASE"} {
 		if os.Getenv(name) == "" {
 			if err := os.Unsetenv(name); err != nil {
 				return fmt.Errorf("unsetting %s: %w", name, err)

@@ -49,6 +49,7 @@ func runExample(t *testing.T, key string, change ...string) (*gateway, logged) {
 	}
 	t.Setenv("LLM_PORT", "9080")
 	t.Setenv("LLM_CONFIG", g.dir)
+	t.Setenv("LLM_DATABASE", filepath.Join(t.TempDir(), "llm.db"))
 	t.Setenv("CLIENT_API_KEY", key)
 	runCaddy(t)
 	g.wantReload(t, "")
