@@ -51,6 +51,7 @@ type spillCounts struct{ taken, replayed, refused int64 }
 func openSpill(of *Log, o Options) (*spill, error) {
 	file, err := openLog(Options{
 		Path: o.Spill, Logger: o.Logger, Now: o.Now, FreeSpace: o.FreeSpace,
+		Retain: o.Retain, RetainBodies: o.RetainBodies, // a server may be gone for weeks
 		Queue: 1, QueueBytes: 1, // it has records written without one
 	}, o.SpillSize)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
 // nowhere is a server that is not there.
@@ -64,5 +65,32 @@ func TestSpillBringsLargeBodiesHomeInParts(t *testing.T) {
 	})
 	if want := []int{2, 2, 1, 1, 2, 2, 2}; !slices.Equal(parts, want) {
 		t.Errorf("records came home in parts of %v, want %v", parts, want)
+	}
+}
+
+// What is kept for so long is not kept for longer where it waits for a server.
+func TestRetentionCountsInTheSpillToo(t *testing.T) {
+	now := &clock{now: t0}
+	l := open(t, Options{
+		DSN: nowhere, Spill: filepath.Join(t.TempDir(), "spill.db"), Now: now.Now,
+		Retain: 30 * 24 * time.Hour, RetainBodies: 7 * 24 * time.Hour,
+	})
+	for n := range 10 {
+		r := record(n)
+		r.Bodies = &Bodies{Request: []byte("asked"), Answer: []byte("answered")}
+		l.Add(r)
+	}
+	flush(t, l)
+	for _, tc := range []struct {
+		days         time.Duration
+		rows, bodies int
+	}{{6, 10, 10}, {2, 10, 0}, {23, 0, 0}} {
+		now.advance(tc.days * 24 * time.Hour)
+		maintain(t, l.spill.to)
+		wantRows(t, l.spill.to, tc.rows)
+		var bodies int
+		if err := l.spill.to.store.Load().read.Get(&bodies, "SELECT COUNT(*) FROM bodies"); err != nil || bodies != tc.bodies {
+			t.Errorf("%d bodies are left, %v, want %d", bodies, err, tc.bodies)
+		}
 	}
 }
