@@ -3,6 +3,7 @@ package logging
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -30,6 +31,8 @@ type dialect struct {
 	// setVersion writes the schema's version.
 	setVersion func(context.Context, *sqlx.Tx, int) error
 
+	// now is the clock of a server. nil: there is none.
+	now func(context.Context, *sqlx.DB) (time.Time, error)
 	// size is what the rows take on a server's disk, in bytes. nil: the files tell.
 	size func(context.Context, *sqlx.DB) (int64, error)
 	// surplus returns how many of the oldest requests are to be deleted, at the

@@ -188,6 +188,11 @@ var postgresDialect = &dialect{
 		_, err := tx.ExecContext(ctx, "INSERT INTO llm_proxy_schema (version) VALUES ($1)", version)
 		return err
 	},
+	now: func(ctx context.Context, db *sqlx.DB) (time.Time, error) {
+		var us int64
+		err := db.GetContext(ctx, &us, "SELECT CAST(EXTRACT(EPOCH FROM now()) * 1000000 AS BIGINT)")
+		return moment(us), err
+	},
 	size:    serverSize,
 	surplus: serverSurplus,
 }

@@ -169,6 +169,23 @@ func TestReadersOfAServerCannotWriteAndHaveALimit(t *testing.T) {
 	}
 }
 
+// RELIABILITY B7, split clocks: what is old is the server's to say.
+func TestB7GatewayWhoseClockIsFastDeletesNothingOfOthers(t *testing.T) {
+	o := onServer(t)
+	now := &clock{now: time.Now().AddDate(10, 0, 0)}
+	o.Now, o.Retain, o.RetainBodies = now.Now, 24*time.Hour, time.Hour
+	l := open(t, o)
+	for n, age := range []time.Duration{0, 12 * time.Hour, 36 * time.Hour} {
+		r := record(n)
+		r.Start = time.Now().Add(-age)
+		l.Add(r)
+	}
+	flush(t, l)
+	now.advance(checkInterval)
+	maintain(t, l)
+	wantRows(t, l, 2)
+}
+
 func TestB6RecordThatPostgresRefusesTakesNoOtherWithIt(t *testing.T) {
 	l := open(t, onServer(t))
 	change(t, l, `CREATE FUNCTION poison() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'poisoned'; END $$ LANGUAGE plpgsql`)

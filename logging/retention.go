@@ -37,6 +37,16 @@ func (w *writer) prune(now time.Time) {
 func (w *writer) pruneOnce(store *store, now time.Time) (err error) {
 	ctx, cancel := store.bounded(w.ctx)
 	defer cancel()
+	if store.dialect.now != nil {
+		// One gateway whose clock is fast would delete the rows of all.
+		shared, err := store.dialect.now(ctx, store.write)
+		if err != nil {
+			return err
+		}
+		if shared.Before(now) {
+			now = shared
+		}
+	}
 	for _, rule := range []struct {
 		retain time.Duration
 		delete func(ctx context.Context, before int64) (more bool, err error)
