@@ -26,7 +26,8 @@ func (l *Log) Configure(o Options) {
 	o.setDefaults()
 	l.settings.Store(settingsOf(&o))
 	if l.spill != nil {
-		l.spill.to.Configure(Options{Logger: o.Logger}) // nothing in it is ever too old
+		// Not MaxSize: it takes nothing more rather than lose what did not come home.
+		l.spill.to.Configure(Options{Retain: o.Retain, RetainBodies: o.RetainBodies, Logger: o.Logger})
 	}
 }
 

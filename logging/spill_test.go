@@ -71,10 +71,13 @@ func TestSpillBringsLargeBodiesHomeInParts(t *testing.T) {
 // What is kept for so long is not kept for longer where it waits for a server.
 func TestRetentionCountsInTheSpillToo(t *testing.T) {
 	now := &clock{now: t0}
-	l := open(t, Options{
+	o := Options{
 		DSN: nowhere, Spill: filepath.Join(t.TempDir(), "spill.db"), Now: now.Now,
-		Retain: 30 * 24 * time.Hour, RetainBodies: 7 * 24 * time.Hour,
-	})
+		Retain: 40 * 24 * time.Hour, RetainBodies: 7 * 24 * time.Hour,
+	}
+	l := open(t, o)
+	o.Retain = 30 * 24 * time.Hour
+	l.Configure(o)
 	for n := range 10 {
 		r := record(n)
 		r.Bodies = &Bodies{Request: []byte("asked"), Answer: []byte("answered")}
