@@ -22,16 +22,16 @@ var names = func() map[string]keep {
 	known := make(map[string]keep)
 	for level, list := range map[keep]string{
 		shape: `
-			annotations audio caller changes choices citations code code_interpreter_call container content content_block
-			content_filter_results context_management data delta description document embedding encrypted_content error errors
+			annotations audio caller changes choices citations code code_interpreter_call container content_block
+			content_filter_results context_management delta description document embedding encrypted_content error errors
 			file file_data file_search_call filename filters function function_call functions image image_url
-			input_audio instructions item iterations json_schema logprobs message messages multi_agent output
+			input_audio instructions item iterations json_schema logprobs message messages multi_agent
 			obfuscation output_config output_format output_text partial_image_b64 partial_json part prediction prompt
 			prompt_cache_key queries reasoning reasoning_content reasoning_details redacted_thinking refusal response
-			response_format result results safety_identifier search_result server_tool_use signature source stop
+			response_format safety_identifier search_result server_tool_use signature source stop
 			stop_sequence stop_sequences stream_options suffix summary system text thinking title tool_calls
 			tool_use tools top_logprobs url usage user web_search_options`,
-		items: `input`,
+		items: `content data input output result results`,
 		free: `
 			action arguments env headers input_schema logit_bias metadata parameters properties schema
 			user_location vars`,

@@ -64,6 +64,10 @@ func TestWhatIsNotUnderstoodBecomesItsLength(t *testing.T) {
 		{`{"n":` + strings.Repeat("1", 30) + `}`, `{"n":"[number]"}`},
 		{`[{"error":{"message":"a secret","type":"x"}}]`, `[{"error":{"message":"[8 characters]","type":"x"}}]`},
 		{`{"input":[1,2]}`, `{"input":["[number]","[number]"]}`},
+		// Nobody's protocol: a tool's result that is an object of its own.
+		{`{"output":{"name":"secret","id":"1","n":2}}`, `{"output":{"[4 characters]":"[6 characters]","[2 characters]":"[1 character]","[1 character]":"[number]"}}`},
+		{`{"content":{"status":"secret"},"result":{"model":"secret"}}`, `{"content":{"[6 characters]":"[6 characters]"},"result":{"[5 characters]":"[6 characters]"}}`},
+		{`{"content":[{"type":"text"}],"output":[{"id":"a"}],"data":[{"index":1}]}`, `{"content":[{"type":"text"}],"output":[{"id":"a"}],"data":[{"index":1}]}`},
 		{`{"other":{"model":"m"}}`, `{"[5 characters]":{"[5 characters]":"[1 character]"}}`},
 		{strings.Repeat("[", 600), strings.Repeat("[", 512) + "[88 characters]"},
 		{"data: {\"id\":\"a\"}\n\ndata: [DONE]\n\n", "data: {\"id\":\"a\"}\n\ndata: [DONE]\n\n"},
