@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -121,6 +122,37 @@ func TestB7SpillOfAnEarlierProcessComesHome(t *testing.T) {
 	}
 	if rows := wantIntegrity(t, o.Spill); rows != 0 {
 		t.Errorf("the spill still holds %d", rows)
+	}
+}
+
+// A process may end when the server has the rows and the spill still holds them: the
+// next one brings them home again, with all that belongs to them, and nothing changes.
+func TestB7SpillThatCameHomeBeforeAnEndChangesNothing(t *testing.T) {
+	o := onServer(t)
+	dsn := o.DSN
+	o.DSN = nowhere
+	l := open(t, o)
+	for n := range 300 {
+		r := full()
+		r.ID = record(n).ID
+		l.Add(r)
+	}
+	closeLog(t, l)
+	before, err := os.ReadFile(o.Spill)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.DSN = dsn
+	for range 2 {
+		if err := os.WriteFile(o.Spill, before, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l = open(t, o)
+		home(t, l, 300)
+		if n := ask[int](t, l, "SELECT COUNT(*) FROM attempts"); n != 300*len(full().Attempts) {
+			t.Errorf("%d attempts, want %d for each of 300", n, len(full().Attempts))
+		}
+		closeLog(t, l)
 	}
 }
 
