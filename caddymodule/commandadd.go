@@ -9,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
-
-	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
 func addCommand() *cobra.Command {
@@ -47,9 +45,7 @@ azure /openai/v1. --file takes a complete file instead ("-": the standard input)
 	addChangeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if wanted(cmd, "list") {
-			return listWith(cmd, func(out *output, catalog *routing.Catalog, vars *variables) error {
-				return printProviders(out, listProviders(catalog, vars.environ))
-			})
+			return listFiles(cmd, newOutput(cmd), true)
 		}
 		text, err := providerToAdd(cmd, &p, file)
 		if err != nil {
@@ -139,17 +135,4 @@ func wantAll(given map[string]string, names ...string) error {
 		return usageError{said}
 	}
 	return errors.New(said)
-}
-
-// listWith prints a listing of what the files hold.
-func listWith(cmd *cobra.Command, list func(*output, *routing.Catalog, *variables) error) error {
-	catalog, vars, err := loadCatalog(cmd)
-	if err != nil {
-		return err
-	}
-	out := newOutput(cmd)
-	if err := list(out, catalog, &vars); err != nil {
-		return err
-	}
-	return out.flush(cmd)
 }

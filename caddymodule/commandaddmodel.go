@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
 // modelFlags are what add model is told.
@@ -54,9 +52,7 @@ shell completes --model from it.`,
 		case f.list && f.provider != "":
 			return listKnown(cmd, f.provider)
 		case f.list:
-			return listWith(cmd, func(out *output, catalog *routing.Catalog, _ *variables) error {
-				return printModels(out, listModels(catalog, loadOptions(cmd, nil).ModelsDir, nil))
-			})
+			return listFiles(cmd, newOutput(cmd), false)
 		case f.discover:
 			return discoverModels(cmd, &f)
 		case f.custom:

@@ -206,7 +206,7 @@ func TestKeysOnTheCommandLineAreWarnedAbout(t *testing.T) {
 }
 
 func TestListsAreThoseOfTheOtherCommands(t *testing.T) {
-	editable(t)
+	editable(t).write("config/models", "broken", "{")
 	for list, other := range map[string]string{
 		"add provider --list": "config list providers", "add provider -l --json": "config list providers --json",
 		"add model --list": "config list models", "add model --list --json": "config list models --json",

@@ -177,27 +177,30 @@ func configListCommand() *cobra.Command {
 		default:
 			return usageError{fmt.Sprintf("--format takes table or json, not %q", format)}
 		}
-		vars, err := readVariables(cmd)
-		if err != nil {
-			return err
-		}
-		options := loadOptions(cmd, vars.environ)
-		options.KeepGoing = true
-		catalog, problems, err := routing.Load(options)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(arguments, "providers") {
-			err = printProviders(out, listProviders(catalog, vars.environ))
-		} else {
-			err = printModels(out, listModels(catalog, options.ModelsDir, problems))
-		}
-		if err != nil {
-			return err
-		}
-		return out.flush(cmd)
+		return listFiles(cmd, out, slices.Contains(arguments, "providers"))
 	}
 	return cmd
+}
+
+// listFiles lists what the files hold: the providers, or the models and with them
+// broken files.
+func listFiles(cmd *cobra.Command, out *output, providers bool) error {
+	vars, err := readVariables(cmd)
+	if err != nil {
+		return err
+	}
+	options := loadOptions(cmd, vars.environ)
+	options.KeepGoing = true
+	catalog, problems, err := routing.Load(options)
+	if err != nil {
+		return err
+	}
+	if providers {
+		err = printProviders(out, listProviders(catalog, vars.environ))
+	} else {
+		err = printModels(out, listModels(catalog, options.ModelsDir, problems))
+	}
+	return cmp.Or(err, out.flush(cmd))
 }
 
 // listModels lists the models of a catalog, and the files in directory that are
