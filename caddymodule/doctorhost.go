@@ -72,14 +72,22 @@ func isIgnored(directory string) bool {
 
 // ignoreEnvFile adds .env to .gitignore.
 func ignoreEnvFile() (string, error) {
-	text, err := os.ReadFile(".gitignore")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("reading .gitignore: %w", cause(err))
+	mode := configFileMode
+	_, present, err := lookAt(".gitignore")
+	if err != nil {
+		return "", err
+	}
+	var text []byte
+	if present != nil {
+		mode = present.Mode().Perm()
+		if text, err = os.ReadFile(".gitignore"); err != nil {
+			return "", fmt.Errorf("reading .gitignore: %w", cause(err))
+		}
 	}
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		text = append(text, '\n')
 	}
-	return "added .env to .gitignore", exchangeFile(".gitignore", append(text, "/.env\n"...), 0o644)
+	return "added .env to .gitignore", exchangeFile(".gitignore", append(text, "/.env\n"...), mode)
 }
 
 // checkLog looks at the request log of a block.
