@@ -79,6 +79,11 @@ func becomeGroup(cmd *cobra.Command, commands ...*cobra.Command) {
 		if len(arguments) == 0 {
 			return cmd.Help()
 		}
+		if arguments[0] == "help" {
+			if meant, _, err := cmd.Find(arguments[1:]); err == nil {
+				return meant.Help()
+			}
+		}
 		// Only the first word is repeated: a key may be among the others.
 		problem := fmt.Sprintf("there is no command %q", arguments[0])
 		if similar := cmd.SuggestionsFor(arguments[0]); len(similar) > 0 {

@@ -36,6 +36,10 @@ func TestWithoutACommandThereIsHelp121(t *testing.T) {
 		"config": {"list", "validate", "show"},
 		"keys":   {"list", "test"},
 		"env":    {"check"},
+		// The original has a command for it.
+		"help":        {"health", "version"},
+		"help config": {"list", "validate", "show"},
+		"keys help":   {"list", "test"},
 	} {
 		got := run(t, "", strings.Fields(arguments)...).want(t, 0)
 		for _, word := range want {
