@@ -88,7 +88,10 @@ ok or rate limited, and when there is no key.`,
 			tests = append(tests, testsOf(catalog, p, vars.environ, transport)...)
 		}
 		if len(tests) == 0 {
-			if len(providers) == 1 {
+			switch len(providers) {
+			case 0:
+				return errors.New("no enabled provider takes a key; llm-proxy add provider makes one that does")
+			case 1:
 				return fmt.Errorf("no key of %s is set; set %s", providers[0].ID, keys.Variable(providers[0].ID, providers[0].KeyPatterns()))
 			}
 			return errors.New("no key is set; llm-proxy env check tells which variables are wanted")

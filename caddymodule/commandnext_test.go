@@ -28,6 +28,23 @@ func TestANewcomerIsToldTheNextStep(t *testing.T) {
 	}
 }
 
+func TestSetupTellsToCallTheProgramThatWasCalled(t *testing.T) {
+	for path, want := range map[string]string{
+		"./caddy": "./caddy", "caddy": "caddy", "/usr/bin/caddy": "/usr/bin/caddy",
+		"/my programs/caddy": "caddy", "/tmp/go-build1/caddymodule.test": "caddy",
+	} {
+		if got := calledAs(path); got != want {
+			t.Errorf("calledAs(%q) = %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestThereIsNothingToTestWhereNobodyTakesAKey(t *testing.T) {
+	newcomer(t)
+	run(t, "", "setup", "--quick").want(t, 0)
+	run(t, "", "keys", "test").want(t, 1, "no enabled provider takes a key")
+}
+
 // A key that would be refused is not asked for.
 func TestNoKeyIsAskedForWhereNoneIsTaken(t *testing.T) {
 	editable(t)

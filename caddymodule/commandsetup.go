@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -282,8 +283,17 @@ func (r *setupResult) print(out *output, w *wizard) {
 	if w.secrets[clientKeyVariable] != "" || w.vars.from(clientKeyVariable) != "" {
 		load = "set -a; . ./.env; set +a\n"
 	}
-	out.WriteString(fmt.Sprintf(nextSteps, load, escape(r.URL), quotedJSON(r.Models[0])))
+	out.WriteString(fmt.Sprintf(nextSteps, calledAs(os.Args[0]), load, escape(r.URL), quotedJSON(r.Models[0])))
 	out.WriteString(fmt.Sprintf(clientSettings, escape(r.URL), escape(r.Models[0])))
+}
+
+// calledAs is how to call this program again, by what it was called as: one that lies
+// in the working directory is not found by its name.
+func calledAs(path string) string {
+	if filepath.Base(path) != "caddy" || strings.ContainsFunc(path, special) {
+		return "caddy"
+	}
+	return path
 }
 
 // quotedJSON is a text as JSON has it, safe in the single quotes of a shell.
@@ -295,7 +305,7 @@ func quotedJSON(text string) string {
 const nextSteps = `
 Start the gateway:
 
-caddy llm-proxy start
+%s llm-proxy start
 
 and in another terminal, in this directory, ask it:
 
