@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -99,7 +100,8 @@ var between = regexp.MustCompile(`[^0-9A-Za-z]+`)
 // squeezed is a text without what may stand between the pieces of a secret.
 func squeezed(text string) string { return between.ReplaceAllString(text, "") }
 
-// tattling is an upstream that repeats the key it was sent wherever it can.
+// tattling is an upstream that repeats what it was sent, its key above all, wherever
+// it can.
 func tattling(w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	body, _ := io.ReadAll(r.Body)
@@ -112,8 +114,11 @@ func tattling(w http.ResponseWriter, r *http.Request) {
 	status, stream := 200, ""
 	said := fmt.Sprintf(`{"error":{"message":"Incorrect API key provided: %s. See https://example.com/?key=%s","type":"invalid_request_error","param":"%s","code":"%s"}}`, key, key, key, key)
 	switch model {
-	case "401", "400", "429", "500", "404", "422":
+	case "401", "400", "429", "500", "404":
 		_, _ = fmt.Sscan(model, &status)
+	case "422": // as servers do that check requests by a schema
+		message, _ := json.Marshal("1 error with key " + key + ": [{'type': 'missing', 'input': " + string(body) + "}]")
+		status, said = 422, `{"error":{"message":`+string(message)+`}}`
 	case "page":
 		said = "<html><title>" + key + "</title>" + key + "</html>"
 	case "text":

@@ -131,8 +131,13 @@ type failure struct {
 	resetAfter time.Duration
 }
 
-// reason is for the log.
-func (f *failure) reason() string { return cmp.Or(f.detail, f.message()) }
+// reason is for the log, which learns nothing of what a provider quotes.
+func (f *failure) reason() string {
+	if f.detail != "" {
+		return f.detail
+	}
+	return withoutQuotes(f.message())
+}
 
 // message is for the client.
 func (f *failure) message() string {
