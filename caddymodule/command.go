@@ -29,10 +29,10 @@ const (
 func fillCommand(cmd *cobra.Command) {
 	cmd.Long = `Looks after the LLM gateway.
 
-Every command prints text, or JSON with --json. It exits with 0 when all is
-well, with 1 when something failed or is not healthy, and with 2 when it was
-called in a way that it does not understand. Colours are for terminals only;
-NO_COLOR turns them off.
+Every command prints text, or JSON with --json (but start, which prints a log). It
+exits with 0 when all is well, with 1 when something failed or is not healthy, and
+with 2 when it was called in a way that it does not understand. Colours are for
+terminals only; NO_COLOR turns them off.
 
 Keys and other variables come from the environment and from a file .env in the
 working directory (--env-file names another), which never overrides what is set
@@ -102,6 +102,24 @@ func (e usageError) Error() string { return e.problem }
 
 // errTold ends a command that has said already what is wrong, as its output.
 var errTold = errors.New("told already")
+
+// noArguments refuses arguments without repeating them: one may be a key.
+func noArguments(_ *cobra.Command, arguments []string) error {
+	if len(arguments) > 0 {
+		return errors.New("takes flags only, and no arguments")
+	}
+	return nil
+}
+
+// justOne wants one argument, and repeats none: it may be a key by mistake.
+func justOne(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, arguments []string) error {
+		if len(arguments) != 1 {
+			return errors.New("takes one argument: " + what)
+		}
+		return nil
+	}
+}
 
 // tellExits lets a command and all below it tell their errors on one line of the
 // standard error, and exit with the code that belongs to them.

@@ -158,11 +158,3 @@ func saysYes(cmd *cobra.Command, question string) (bool, error) {
 	}
 	return false, nil
 }
-
-// noArguments refuses arguments without repeating them: one may be a key.
-func noArguments(_ *cobra.Command, arguments []string) error {
-	if len(arguments) > 0 {
-		return errors.New("takes flags only, and no arguments")
-	}
-	return nil
-}

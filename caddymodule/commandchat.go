@@ -38,7 +38,7 @@ The client key is that of the variable CLIENT_API_KEY. Without a terminal the
 lines of the standard input are said one after the other; the first one that is
 not answered ends the conversation with exit code 1. With --json each answer is
 one line of JSON.`,
-		Args: cobra.ExactArgs(1),
+		Args: justOne("a model"),
 	}
 	cmd.Flags().StringVarP(&endpoint, "url", "u", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or the port of the variable LLM_PORT)")
 	cmd.Flags().StringVar(&system, "system", "", "Instructions for the model, before the conversation")

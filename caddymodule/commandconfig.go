@@ -75,7 +75,7 @@ the gateway does when it starts: with the variables that are set here.
 
 Exits with 1 when a file is not valid. Warnings are about what works, but is
 hardly meant.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	addFileFlags(cmd)
 	addJSONFlag(cmd)

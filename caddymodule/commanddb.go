@@ -28,7 +28,7 @@ With --file it looks into an SQLite database instead, which need not be in use;
 nothing is changed in it.
 
 Exits with 1 when the log cannot be written or read now.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	cmd.Flags().StringVar(&file, "file", "", "Look into this SQLite database, without a gateway")
 	addAddressFlag(cmd)
@@ -66,7 +66,7 @@ with an empty one.
 
 Asks first. Where nobody can be asked it takes --confirm, and without it deletes
 nothing and exits with 1.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	cmd.Flags().BoolVarP(&confirmed, "confirm", "y", false, "Delete without a question")
 	addAddressFlag(cmd)

@@ -58,7 +58,7 @@ there, .env with a new CLIENT_API_KEY where there is none, .env in .gitignore, a
 a damaged request log, which is renamed. It never changes what you have written.
 
 Exits with 1 when something fails. Warnings are about what works.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	cmd.Flags().BoolVar(&fix, "fix", false, "Mend what can be mended without harm, and check again")
 	cmd.Flags().BoolVar(&network, "network", false, "Ask the providers whether their keys work")

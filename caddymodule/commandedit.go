@@ -43,7 +43,7 @@ A field is named as config validate does (endpoints.base_url,
 model_routings[0].model, models["gpt-4.1"].timeout_seconds; [-] adds to a list) or
 as a JSON pointer. A value is JSON, or else a text. Without flags, on a terminal,
 the file is opened in $VISUAL or $EDITOR.`,
-		Args: cobra.ExactArgs(1),
+		Args: justOne("a " + what),
 	}
 	cmd.Flags().StringArrayVar(&set, "set", nil, "Set a field: <field>=<value>; repeatable")
 	cmd.Flags().StringArrayVar(&unset, "unset", nil, "Take a field out; repeatable")
@@ -168,7 +168,7 @@ func editKeyCommand() *cobra.Command {
 		Long: `Replaces a key in the file .env in the working directory (--env-file names another
 one). The key is named by its variable, or by its public name, as keys list tells
 both. The new one is asked for on a terminal, and else read from the standard input.`,
-		Args: oneKeyName,
+		Args: justOne(keyNames),
 	}
 	addKeyFlag(cmd)
 	addFileFlags(cmd)

@@ -107,7 +107,7 @@ from, and which of them are set; never what they hold.
 
 Exits with 1 when CLIENT_API_KEY is not set, or when a provider that has a key
 lacks another variable.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "Tell about disabled providers too")
 	addFileFlags(cmd)

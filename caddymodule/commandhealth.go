@@ -35,7 +35,7 @@ Exits with 0 when it serves, 1 when it does not or cannot be reached. With
 (a provider without keys) still serves. Where the administration endpoint of the
 same process can be reached, it adds what that knows: what is in flight, how the
 request log is, broken files, and each key.`,
-		Args:         cobra.NoArgs,
+		Args:         noArguments,
 		SilenceUsage: true,
 	}
 	cmd.Flags().StringVarP(&endpoint, "endpoint", "e", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or the port of the variable LLM_PORT)")

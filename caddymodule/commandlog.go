@@ -23,7 +23,7 @@ Costs are in US dollars, by the prices of the provider and model files. A "?" st
 for those of requests for whose model there are none.
 
 A time is RFC 3339, or how long ago: 90m, 24h, 7d.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	cmd.Flags().StringVar(&by, "by", "model", "What is summed by: model, asked, client, provider, key, endpoint, class or day")
 	cmd.Flags().StringVar(&since, "since", "", "Only requests that began then or later")
@@ -60,7 +60,7 @@ tried and passed over and why, and what came of it. From the request log of the
 running gateway (log in its block).
 
 --bodies prints the request and its answer, too, where the log keeps them.`,
-		Args: cobra.ExactArgs(1),
+		Args: justOne("the id of a request"),
 	}
 	cmd.Flags().BoolVar(&bodies, "bodies", false, "Print the bodies of request and answer, as far as they are kept")
 	addAddressFlag(cmd)

@@ -23,7 +23,7 @@ last request of a list, pages back.
 With --follow the list is the other way round, and goes on with each request
 that ends, until Ctrl+C. It survives reloads and restarts of the gateway. With
 --json each request is one line then.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&follow, "follow", "f", false, "Go on with the requests that end from now on")

@@ -45,6 +45,23 @@ func TestThereIsNothingToTestWhereNobodyTakesAKey(t *testing.T) {
 	run(t, "", "keys", "test").want(t, 1, "no enabled provider takes a key")
 }
 
+func TestWhatACommandTakesIsTold(t *testing.T) {
+	for line, want := range map[string]string{
+		"chat":                    "takes one argument: a model; see caddy llm-proxy chat --help",
+		"plan a canary-key":       "takes one argument: a model",
+		"explain":                 "takes one argument: the id of a request",
+		"config show":             "takes one argument: a model or a provider",
+		"edit provider":           "takes one argument: a provider",
+		"remove model":            "takes one argument: a model",
+		"remove key":              "takes one argument: a variable, or the public name of a key",
+		"logs canary-key":         "takes flags only, and no arguments",
+		"config validate canary-": "takes flags only, and no arguments",
+	} {
+		files(t, nil, nil)
+		run(t, "", words(line)...).want(t, 2, want).wantNoCanary(t)
+	}
+}
+
 // A key that would be refused is not asked for.
 func TestNoKeyIsAskedForWhereNoneIsTaken(t *testing.T) {
 	editable(t)

@@ -24,7 +24,7 @@ Asks the running gateway. The routes are in the order in which they would be
 tried, those that would not at the end or where they stand, with the reason.
 
 Exits with 1 when the model is not known, or when nothing would be asked.`,
-		Args: cobra.ExactArgs(1),
+		Args: justOne("a model"),
 	}
 	cmd.Flags().StringVar(&protocol, "protocol", "openai", "What the client speaks: openai, responses or anthropic")
 	cmd.Flags().BoolVar(&stream, "stream", false, "The client wants a stream")

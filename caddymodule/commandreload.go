@@ -29,7 +29,7 @@ has changed. Requests in flight end as they began.
 Exits with 0 when the files are in use. When one of them is broken, or Caddy
 cannot be reached, it exits with 1 and nothing has changed; all problems are
 told at once. --json tells both as the administration API does.`,
-		Args:         cobra.NoArgs,
+		Args:         noArguments,
 		SilenceUsage: true,
 	}
 	cmd.Flags().StringVar(&address, "address", "", "Address of the administration API, if it is not the default")

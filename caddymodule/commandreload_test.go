@@ -50,7 +50,7 @@ func TestTheReloadCommandTellsByItsExitCodeAndItsWords(t *testing.T) {
 		{"problems as JSON", func() {}, []string{"--address", address, "--json"}, 1, `{"error":"nothing is reloaded: there are 2 problems`, "there are 2 problems"},
 		{"nobody there", func() {}, []string{"--address", "localhost:1"}, 1, "", "connection refused"},
 		{"no address", func() {}, []string{"--config", g.dir + "/none"}, 1, "", "finding the address of the administration API"},
-		{"a surplus word", func() {}, []string{"surplus"}, 2, "", "surplus"},
+		{"a surplus word", func() {}, []string{"surplus"}, 2, "", "takes flags only, and no arguments"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.change()

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -58,7 +57,7 @@ func removeFileCommand(what, short, long string, find func(*configFiles, string)
 		Use:   what + " <" + what + "> [--force] [--yes]",
 		Short: short,
 		Long:  long,
-		Args:  cobra.ExactArgs(1),
+		Args:  justOne("a " + what),
 	}
 	cmd.Flags().Bool("force", false, "Remove it even where others depend on it")
 	addYesFlag(cmd)
@@ -125,7 +124,7 @@ func removeKeyCommand() *cobra.Command {
 		Long: `Removes a key from the file .env in the working directory (--env-file names another
 one). The key is named by its variable, or by its public name, as keys list tells
 both.`,
-		Args: oneKeyName,
+		Args: justOne(keyNames),
 	}
 	addYesFlag(cmd)
 	addFileFlags(cmd)
@@ -147,10 +146,5 @@ both.`,
 	return cmd
 }
 
-// oneKeyName wants one argument, and repeats none: it may be a key by mistake.
-func oneKeyName(_ *cobra.Command, arguments []string) error {
-	if len(arguments) != 1 {
-		return errors.New("takes one argument: a variable, or the public name of a key")
-	}
-	return nil
-}
+// keyNames are the names that a key has.
+const keyNames = "a variable, or the public name of a key"

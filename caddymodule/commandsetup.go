@@ -68,7 +68,7 @@ file of JSON:
 where each has a default. What is broken off with Ctrl+C or the end of the input
 has written nothing, exits with 1, and goes on with --resume; keys have to be
 entered again.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	cmd.Flags().BoolVarP(&flags.quick, "quick", "q", false, "Ask nothing, and take the defaults")
 	cmd.Flags().BoolVarP(&flags.resume, "resume", "r", false, "Go on with a setup that was broken off")

@@ -27,7 +27,7 @@ as JSON and with the defaults of what it leaves out. Variables remain as they
 are written; values of headers that look secret are hidden.
 
 model:<name> and provider:<name> say which of the two is meant.`,
-		Args: cobra.ExactArgs(1),
+		Args: justOne("a model or a provider"),
 	}
 	addFileFlags(cmd)
 	addJSONFlag(cmd)

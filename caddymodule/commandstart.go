@@ -35,7 +35,7 @@ set LLM_HOST, LLM_PORT and LLM_LOG_LEVEL, which the Caddyfiles of setup read.
 Before it serves, it checks the files. With FAIL_ON_STARTUP_VALIDATION=true it
 also refuses to serve without any provider's key. Exits with 2 when
 REQUIRE_CLIENT_API_KEY is true and CLIENT_API_KEY not set.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	cmd.Flags().StringVar(&flags.host, "host", standardHost, "Address to listen on; 0.0.0.0 for all")
 	cmd.Flags().IntVarP(&flags.port, "port", "p", 9876, "Port to listen on")

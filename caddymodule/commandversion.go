@@ -31,7 +31,7 @@ func versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version [--verbose]",
 		Short: "Tells the version of the gateway",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 	}
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "Tell those of Caddy, Go and the libraries too")
 	addJSONFlag(cmd)
