@@ -66,7 +66,7 @@ run() {
 
 test_all() {
 	say "go test -race ./... (the first run compiles Caddy with the race detector: minutes)"
-	go test -race -timeout 20m "$@" ./...
+	go test -race -timeout 40m "$@" ./...
 	say "tests passed"
 }
 
