@@ -232,11 +232,11 @@ func TestNamesOfToolsAreNothingElse(t *testing.T) {
 	}
 	for _, at := range generators {
 		for _, name := range names {
-			for _, asked := range []string{"good-model", "to-chat", "to-messages", "to-responses"} {
-				up.reset()
-				quoted, _ := json.Marshal(name)
-				body := strings.Replace(called(at.path, asked), "{", "{"+strings.ReplaceAll(tool[at.path], "NAME", string(quoted))+",", 1)
-				grown := memoryUse(func() {
+			grown := memoryUse(func() {
+				for _, asked := range []string{"good-model", "to-chat", "to-messages", "to-responses"} {
+					up.reset()
+					quoted, _ := json.Marshal(name)
+					body := strings.Replace(called(at.path, asked), "{", "{"+strings.ReplaceAll(tool[at.path], "NAME", string(quoted))+",", 1)
 					got := g.do(request{path: at.path, body: body, key: badInputsKey})
 					all.addResponse("the answer", got)
 					if got.status != 200 && got.status != 400 {
@@ -245,19 +245,19 @@ func TestNamesOfToolsAreNothingElse(t *testing.T) {
 					if got.status == 200 != (len(up.all()) == 1) {
 						t.Errorf("%s for %s, tool %q: status %d and %d upstream calls", at.path, asked, name, got.status, len(up.all()))
 					}
-				})
-				if grown > 32 {
-					t.Errorf("%s for %s, tool %q: memory grew by %d MB", at.path, asked, name, grown)
-				}
-				for _, c := range up.all() {
-					// Another protocol's names of tools have fewer characters; answers
-					// bring the client's back.
-					found := toolNames(t, c.body)
-					if len(found) != 2 || found[1] != name || found[0] != name && (c.path == at.path || !plainName.MatchString(found[0])) {
-						t.Errorf("%s for %s, tool %q: upstream is told of %q", at.path, asked, name, found)
+					for _, c := range up.all() {
+						// Another protocol's names of tools have fewer characters; answers
+						// bring the client's back.
+						found := toolNames(t, c.body)
+						if len(found) != 2 || found[1] != name || found[0] != name && (c.path == at.path || !plainName.MatchString(found[0])) {
+							t.Errorf("%s for %s, tool %q: upstream is told of %q", at.path, asked, name, found)
+						}
+						all.add("what is sent upstream", c.body)
 					}
-					all.add("what is sent upstream", c.body)
 				}
+			})
+			if grown > 32 {
+				t.Errorf("%s, tool %q: memory grew by %d MB", at.path, name, grown)
 			}
 		}
 	}

@@ -29,8 +29,14 @@ func withoutQuotes(message string) string {
 	for len(message) > 0 {
 		opening, size := utf8.DecodeRuneInString(message)
 		end, quotes := closing[opening]
-		// An apostrophe is none: didn't.
-		if !quotes || opening == '\'' && (unicode.IsLetter(before) || unicode.IsDigit(before)) {
+		switch opening {
+		case '\'': // an apostrophe is none: didn't
+			quotes = !unicode.IsLetter(before) && !unicode.IsDigit(before)
+		case '[', '{': // nor is a bracket that holds no texts: messages[0]
+			inside := strings.TrimLeft(message[size:], "[{ ")
+			quotes = strings.HasPrefix(inside, `"`) || strings.HasPrefix(inside, "'")
+		}
+		if !quotes {
 			kept.WriteString(message[:size])
 			before, message = opening, message[size:]
 			continue

@@ -20,6 +20,8 @@ func TestAFailureIsLoggedWithoutWhatItQuotes(t *testing.T) {
 		{"no end: 'and what was said", "no end: '…"},
 		{"no end: \"and what was said", "no end: \"…"},
 		{"long '" + strings.Repeat("x", 65) + "' word", "long '…' word"},
+		{"index [1 2 3] of {x y}", "index [1 2 3] of {x y}"},
+		{"colour \x1b[2Jfor now", "colour \x1b[2Jfor now"},
 		{"empty '' and ", "empty '' and "},
 		{"at the end '", "at the end '"},
 		{"\xff'\xff", "\xff'\xff"},
