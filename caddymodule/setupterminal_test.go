@@ -67,6 +67,7 @@ func setupAt(t *testing.T, g *gateway, dialogue [][2]string, last string) (shown
 	waited := make(chan error, 1)
 	go func() { waited <- cmd.Wait() }()
 	comesTrue(t, "setup does not end", func() bool { return len(waited) > 0 })
+	<-waited // its end is known by its exit code
 	// What it has said is read a little later.
 	comesTrue(t, "setup does not say "+last, func() bool { return strings.Contains(seen.String(), last) })
 	return seen.String(), cmd.ProcessState.ExitCode()
