@@ -162,9 +162,12 @@ var (
 
 // ask sends one request through the gateway, as its handler does for a client.
 func (d *driller) ask(ctx context.Context, h *Handler, rt *runtime, plan []routing.CandidateReport, stream bool) *drilled {
-	body, _ := sjson.Set(drillBodies[d.protocol], "model", d.model) // of what we have written ourselves
-	if stream {
-		body, _ = sjson.Set(body, "stream", true)
+	body, err := sjson.Set(drillBodies[d.protocol], "model", d.model)
+	if err == nil && stream {
+		body, err = sjson.Set(body, "stream", true)
+	}
+	if err != nil {
+		panic(err) // the text is ours
 	}
 	path := drillPaths[d.protocol]
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://gateway"+path, strings.NewReader(body))

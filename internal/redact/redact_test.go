@@ -131,7 +131,7 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte("event: response.x\ndata: {\n"), uint(9))
 	f.Fuzz(func(t *testing.T, body []byte, at uint) {
 		if strings.Contains(string(body), "zwxqvu") {
-			t.Skip()
+			t.Skip("the input holds what is planted")
 		}
 		n := int(at % uint(len(body)+1))
 		planted := string(body[:n]) + canary + string(body[n:])
