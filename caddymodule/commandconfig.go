@@ -185,20 +185,14 @@ func configListCommand() *cobra.Command {
 // listFiles lists what the files hold: the providers, or the models and with them
 // broken files.
 func listFiles(cmd *cobra.Command, out *output, providers bool) error {
-	vars, err := readVariables(cmd)
-	if err != nil {
-		return err
-	}
-	options := loadOptions(cmd, vars.environ)
-	options.KeepGoing = true
-	catalog, problems, err := routing.Load(options)
+	catalog, problems, vars, err := loadCatalog(cmd)
 	if err != nil {
 		return err
 	}
 	if providers {
 		err = printProviders(out, listProviders(catalog, vars.environ))
 	} else {
-		err = printModels(out, listModels(catalog, options.ModelsDir, problems))
+		err = printModels(out, listModels(catalog, loadOptions(cmd, nil).ModelsDir, problems))
 	}
 	return cmp.Or(err, out.flush(cmd))
 }

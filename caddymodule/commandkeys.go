@@ -69,7 +69,7 @@ environment make; whether one rests only the running gateway knows.`,
 // offlineKeys are the keys that files and environment make, in the shape in which
 // the gateway tells of them.
 func offlineKeys(cmd *cobra.Command, only string) ([]providerReport, error) {
-	catalog, vars, err := loadCatalog(cmd)
+	catalog, _, vars, err := loadCatalog(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -91,16 +91,17 @@ func offlineKeys(cmd *cobra.Command, only string) ([]providerReport, error) {
 	return reports, nil
 }
 
-// loadCatalog reads the files and the variables, and leaves broken models out.
-func loadCatalog(cmd *cobra.Command) (*routing.Catalog, variables, error) {
+// loadCatalog reads the files and the variables. What is broken is left out, and told
+// as a problem.
+func loadCatalog(cmd *cobra.Command) (*routing.Catalog, []routing.Problem, variables, error) {
 	vars, err := readVariables(cmd)
 	if err != nil {
-		return nil, vars, err
+		return nil, nil, vars, err
 	}
 	options := loadOptions(cmd, vars.environ)
 	options.KeepGoing = true
-	catalog, _, err := routing.Load(options)
-	return catalog, vars, err
+	catalog, problems, err := routing.Load(options)
+	return catalog, problems, vars, err
 }
 
 func unknownProviderName(name string) error {

@@ -67,7 +67,7 @@ ok or rate limited, and when there is no key.`,
 		if timeout <= 0 {
 			return usageError{"--timeout takes a time above 0, such as 20s"}
 		}
-		catalog, vars, err := loadCatalog(cmd)
+		catalog, _, vars, err := loadCatalog(cmd)
 		if err != nil {
 			return err
 		}

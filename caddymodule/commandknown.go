@@ -53,7 +53,7 @@ func discoverModels(cmd *cobra.Command, f *modelFlags) error {
 	if f.provider == "" {
 		return usageError{"--provider is missing; it says who is asked"}
 	}
-	catalog, vars, err := loadCatalog(cmd)
+	catalog, _, vars, err := loadCatalog(cmd)
 	if err != nil {
 		return err
 	}

@@ -32,19 +32,13 @@ model:<name> and provider:<name> say which of the two is meant.`,
 	addFileFlags(cmd)
 	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, arguments []string) error {
-		vars, err := readVariables(cmd)
-		if err != nil {
-			return err
-		}
-		options := loadOptions(cmd, vars.environ)
-		options.KeepGoing = true
-		catalog, problems, err := routing.Load(options)
+		catalog, problems, _, err := loadCatalog(cmd)
 		if err != nil {
 			return err
 		}
 		text, err := showFile(catalog, arguments[0])
 		if err != nil {
-			for _, l := range listModels(catalog, options.ModelsDir, problems) {
+			for _, l := range listModels(catalog, loadOptions(cmd, nil).ModelsDir, problems) {
 				if l.State == "broken" && l.Model == strings.TrimPrefix(arguments[0], "model:") {
 					return errors.New(routing.Problem(l.Problems[0]).String())
 				}
