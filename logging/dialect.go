@@ -15,13 +15,19 @@ type dialect struct {
 	// SQLite.
 	rewrite *strings.Replacer
 
-	// groups are how many rows one statement inserts, the most first. A
-	// statement for hundreds spares a distant server hundreds of round trips;
-	// few sizes spare it statements to prepare.
+	// groups are how many rows one statement inserts, the most first and 1 the
+	// last. A statement for hundreds spares a distant server hundreds of round
+	// trips; few sizes spare it statements to prepare.
 	groups []int
 
 	// claim ends the query for rows that are to be deleted.
 	claim string
+
+	// keep ends the query for rows that must be there until the transaction ends.
+	keep string
+
+	// number returns so many numbers that no row of a table has in a column.
+	number func(ctx context.Context, tx *sqlx.Tx, table, column string, n int) ([]int64, error)
 
 	// version reads the schema's version, which is 0 in an empty database.
 	version func(context.Context, sqlx.QueryerContext) (int, error)

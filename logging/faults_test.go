@@ -242,7 +242,7 @@ func TestB6WriteErrorReopensAndChecksTheDatabase(t *testing.T) {
 func TestB6RefusedRecordTakesNoOtherWithIt(t *testing.T) {
 	l := open(t, Options{})
 	if err := l.do(deadline(t), func(*writer) error {
-		_, err := l.store.Load().write.Exec(`CREATE TRIGGER poison BEFORE INSERT ON requests WHEN NEW.client = 'poison'
+		_, err := l.store.Load().write.Exec(`CREATE TRIGGER poison BEFORE INSERT ON labels WHEN NEW.client = 'poison'
 			BEGIN SELECT RAISE(ABORT, 'poisoned'); END`)
 		return err
 	}); err != nil {

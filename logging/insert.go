@@ -2,19 +2,18 @@ package logging
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
 )
 
-// requestColumns are what a row of requests holds, in the order of requestValues.
-const requestColumns = "id, start_us, total_us, queue_us, first_us, client, client_key, endpoint, protocol, upstream_protocol, " +
-	"asked, model, provider, key_id, status, class, outcome, streamed, " +
-	"tokens_input, tokens_cache_read, tokens_cache_write, tokens_output, tokens_reasoning, tokens_estimated, " +
-	"cost, bytes_in, bytes_out, warnings, attempts"
-
+// What is inserted into the tables, in the order of the functions that append values.
 const (
-	attemptColumns = "request, number, provider, model, key_id, start_us, duration_us, status, class, reason, cooled_us"
+	labelColumns   = "id, hour, client, client_key, endpoint, protocol, upstream_protocol, asked, model, provider, key_id, status, class, outcome, streamed, tokens_estimated"
+	requestColumns = "seq, id, start_us, total_us, queue_us, first_us, labels, " +
+		"tokens_input, tokens_cache_read, tokens_cache_write, tokens_output, tokens_reasoning, cost, bytes_in, bytes_out, warnings, attempts"
+	attemptColumns = "request, number, labels, start_us, duration_us, reason, cooled_us"
 	skipColumns    = "request, number, provider, model, why, reason"
 	bodiesColumns  = "request, start_us, request_body, answer_body, request_is_cut, answer_is_cut"
 )
@@ -24,25 +23,27 @@ type insertion struct {
 	columns    int
 	groups     []int        // the dialect's
 	statements []*sqlx.Stmt // one for each of groups
+	values     []any        // backs those of rows
 }
 
 // inserts are the ways to insert the parts of a record.
-type inserts struct{ requests, attempts, skips, bodies insertion }
+type inserts struct{ labels, requests, attempts, skips, bodies insertion }
 
 func prepareInserts(ctx context.Context, db *sqlx.DB, groups []int) (s inserts, err error) {
 	for _, p := range []struct {
-		to                        *insertion
-		table, columns, returning string
+		to             *insertion
+		table, columns string
 	}{
-		{&s.requests, "requests", requestColumns, " RETURNING id, seq"},
-		{&s.attempts, "attempts", attemptColumns, ""},
-		{&s.skips, "skips", skipColumns, ""},
-		{&s.bodies, "bodies", bodiesColumns, ""},
+		{&s.labels, "labels", labelColumns},
+		{&s.requests, "requests", requestColumns},
+		{&s.attempts, "attempts", attemptColumns},
+		{&s.skips, "skips", skipColumns},
+		{&s.bodies, "bodies", bodiesColumns},
 	} {
 		*p.to = insertion{columns: strings.Count(p.columns, ",") + 1, groups: groups, statements: make([]*sqlx.Stmt, len(groups))}
 		row := ", (" + strings.Repeat(", ?", p.to.columns)[2:] + ")"
 		for i, n := range groups {
-			statement := "INSERT INTO " + p.table + " (" + p.columns + ") VALUES " + strings.Repeat(row, n)[2:] + " ON CONFLICT DO NOTHING" + p.returning
+			statement := "INSERT INTO " + p.table + " (" + p.columns + ") VALUES " + strings.Repeat(row, n)[2:] + " ON CONFLICT DO NOTHING"
 			if p.to.statements[i], err = db.PreparexContext(ctx, db.Rebind(statement)); err != nil {
 				return inserts{}, err
 			}
@@ -57,72 +58,89 @@ func (s *store) insert(ctx context.Context, records []*Record) (duplicates int, 
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = tx.Rollback() }()
-	seqs, err := s.inserts.requests.insertRequests(ctx, tx, records)
+	defer func() {
+		if err != nil {
+			s.labels.forget() // those that are not there now
+		}
+		_ = tx.Rollback()
+	}()
+	if s.patience == 0 {
+		// The driver starts a goroutine for each statement that can be cancelled,
+		// and those of a file are over at once. The transaction still is cancelled.
+		ctx = context.WithoutCancel(ctx)
+	}
+	use, err := s.useLabels(ctx, tx, records)
 	if err != nil {
 		return 0, err
 	}
-	duplicates = len(records) - len(seqs)
-	var attempts, skips, bodies []any
-	for _, r := range records {
-		id := clean(r.ID, maxName)
-		seq, fresh := seqs[id]
-		if !fresh {
+	seqs, err := s.insertRequests(ctx, tx, records, use.requests)
+	if err != nil {
+		return 0, err
+	}
+	attempts, skips, bodies := s.inserts.attempts.rows(), s.inserts.skips.rows(), s.inserts.bodies.rows()
+	for i, r := range records {
+		of := use.attempts[:r.keptAttempts()]
+		use.attempts = use.attempts[len(of):]
+		if seqs[i] == 0 {
+			duplicates++
 			continue
 		}
-		delete(seqs, id) // lest another of this ID in the batch adds to it
-		attempts = appendAttempts(attempts, seq, r)
-		skips = appendSkips(skips, seq, r)
-		bodies = appendBodies(bodies, seq, r)
+		attempts = appendAttempts(attempts, seqs[i], of, r)
+		skips = appendSkips(skips, seqs[i], r)
+		bodies = appendBodies(bodies, seqs[i], r)
 	}
 	for _, part := range []struct {
-		to     insertion
+		to     *insertion
 		values []any
-	}{{s.inserts.attempts, attempts}, {s.inserts.skips, skips}, {s.inserts.bodies, bodies}} {
-		if err := part.to.insert(ctx, tx, part.values); err != nil {
+	}{{&s.inserts.attempts, attempts}, {&s.inserts.skips, skips}, {&s.inserts.bodies, bodies}} {
+		if _, err := part.to.insert(ctx, tx, part.values); err != nil {
 			return 0, err
 		}
 	}
 	return duplicates, tx.Commit()
 }
 
-// insertRequests inserts rows of requests and returns the seq of each that was not
-// there, by its ID.
-func (i insertion) insertRequests(ctx context.Context, tx *sqlx.Tx, records []*Record) (map[string]int64, error) {
-	seqs := make(map[string]int64, len(records))
-	values := make([]any, 0, len(records)*i.columns)
-	for _, r := range records {
-		values = appendRequest(values, r)
+// insertRequests inserts the rows of requests and returns the seq of each, 0 for one
+// that was there already.
+func (s *store) insertRequests(ctx context.Context, tx *sqlx.Tx, records []*Record, labels []*label) ([]int64, error) {
+	seqs, err := s.dialect.number(ctx, tx, "requests", "seq", len(records))
+	if err != nil {
+		return nil, err
 	}
-	return seqs, i.each(ctx, tx, values, func(statement *sqlx.Stmt, values []any) error {
-		rows, err := statement.QueryxContext(ctx, values...)
-		if err != nil {
-			return err
+	values := s.inserts.requests.rows()
+	for i, r := range records {
+		values = appendRequest(values, seqs[i], labels[i].id, r)
+	}
+	inserted, err := s.inserts.requests.insert(ctx, tx, values)
+	if err != nil || inserted == int64(len(records)) {
+		return seqs, err
+	}
+	query, ours, err := sqlx.In("SELECT seq FROM requests WHERE seq IN (?)", seqs)
+	if err != nil {
+		return nil, err
+	}
+	var there []int64
+	if err := tx.SelectContext(ctx, &there, tx.Rebind(query), ours...); err != nil {
+		return nil, err
+	}
+	for i, seq := range seqs {
+		if !slices.Contains(there, seq) {
+			seqs[i] = 0
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var id string
-			var seq int64
-			if err := rows.Scan(&id, &seq); err != nil {
-				return err
-			}
-			seqs[id] = seq
-		}
-		return rows.Err()
-	})
+	}
+	return seqs, nil
 }
 
-// insert inserts rows of a table.
-func (i insertion) insert(ctx context.Context, tx *sqlx.Tx, values []any) error {
-	return i.each(ctx, tx, values, func(statement *sqlx.Stmt, values []any) error {
-		_, err := statement.ExecContext(ctx, values...)
-		return err
-	})
+// rows are the values of no row yet.
+func (i *insertion) rows() []any {
+	clear(i.values) // those of the batch before need not stay in memory
+	return i.values[:0]
 }
 
-// each calls do with the values of as many rows at a time as there are
-// statements for.
-func (i insertion) each(ctx context.Context, tx *sqlx.Tx, values []any, do func(*sqlx.Stmt, []any) error) error {
+// insert inserts rows of a table and returns how many were not there. It calls for as
+// many rows at a time as there are statements for.
+func (i *insertion) insert(ctx context.Context, tx *sqlx.Tx, values []any) (inserted int64, err error) {
+	i.values = values
 	for at, n := range i.groups {
 		most := n * i.columns
 		if len(values) < most {
@@ -130,30 +148,31 @@ func (i insertion) each(ctx context.Context, tx *sqlx.Tx, values []any, do func(
 		}
 		statement := tx.StmtxContext(ctx, i.statements[at])
 		for ; len(values) >= most; values = values[most:] {
-			if err := do(statement, values[:most]); err != nil {
-				return err
+			result, err := statement.ExecContext(ctx, values[:most]...)
+			if err != nil {
+				return 0, err
 			}
+			n, err := result.RowsAffected()
+			if err != nil {
+				return 0, err
+			}
+			inserted += n
 		}
 	}
-	return nil
+	return inserted, nil
 }
 
-func appendRequest(values []any, r *Record) []any {
+func appendRequest(values []any, seq, labels int64, r *Record) []any {
 	return append(values,
-		clean(r.ID, maxName), micros(r.Start), r.Total.Microseconds(), r.Queue.Microseconds(), r.First.Microseconds(),
-		clean(r.Client, maxName), clean(r.ClientKey, maxName), clean(r.Endpoint, maxName),
-		clean(r.Protocol, maxName), clean(r.UpstreamProtocol, maxName), clean(r.Asked, maxName),
-		clean(r.Model, maxName), clean(r.Provider, maxName), clean(r.KeyID, maxName),
-		statusCode(r.Status), clean(r.Class, maxName), clean(r.Outcome, maxName), flag(r.Streamed),
-		r.Tokens.Input, r.Tokens.CacheRead, r.Tokens.CacheWrite, r.Tokens.Output, r.Tokens.Reasoning, flag(r.Tokens.Estimated),
-		cost(r), r.BytesIn, r.BytesOut, clean(r.Warnings, maxDetail), len(r.Attempts))
+		seq, clean(r.ID, maxName), micros(r.Start), r.Total.Microseconds(), r.Queue.Microseconds(), r.First.Microseconds(), labels,
+		r.Tokens.Input, r.Tokens.CacheRead, r.Tokens.CacheWrite, r.Tokens.Output, r.Tokens.Reasoning,
+		cost(r), r.BytesIn, r.BytesOut, textOrNull(r.Warnings, maxDetail), len(r.Attempts))
 }
 
-func appendAttempts(values []any, seq int64, r *Record) []any {
-	for i := range r.Attempts[:min(len(r.Attempts), maxEntries)] {
+func appendAttempts(values []any, seq int64, labels []*label, r *Record) []any {
+	for i, of := range labels {
 		a := &r.Attempts[i]
-		values = append(values, seq, i+1, clean(a.Provider, maxName), clean(a.Model, maxName), clean(a.KeyID, maxName),
-			micros(a.Start), a.Duration.Microseconds(), statusCode(a.Status), clean(a.Class, maxName), clean(a.Reason, maxReason), a.Cooled.Microseconds())
+		values = append(values, seq, i+1, of.id, micros(a.Start), a.Duration.Microseconds(), textOrNull(a.Reason, maxReason), a.Cooled.Microseconds())
 	}
 	return values
 }

@@ -161,7 +161,7 @@ func TestB7SpillThatCameHomeBeforeAnEndChangesNothing(t *testing.T) {
 func TestB7PoisonInTheSpillTakesNoOtherWithIt(t *testing.T) {
 	o := onServer(t)
 	l := open(t, o)
-	change(t, l, "ALTER TABLE requests ADD CONSTRAINT poison CHECK (client <> 'poison')")
+	change(t, l, "ALTER TABLE labels ADD CONSTRAINT poison CHECK (client <> 'poison')")
 	closeLog(t, l)
 	dsn := o.DSN
 	o.DSN = "postgres://someone@127.0.0.1:1/db"

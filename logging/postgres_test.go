@@ -189,7 +189,7 @@ func TestB7GatewayWhoseClockIsFastDeletesNothingOfOthers(t *testing.T) {
 func TestB6RecordThatPostgresRefusesTakesNoOtherWithIt(t *testing.T) {
 	l := open(t, onServer(t))
 	change(t, l, `CREATE FUNCTION poison() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'poisoned'; END $$ LANGUAGE plpgsql`)
-	change(t, l, `CREATE TRIGGER poison BEFORE INSERT ON requests FOR EACH ROW WHEN (NEW.client = 'poison') EXECUTE FUNCTION poison()`)
+	change(t, l, `CREATE TRIGGER poison BEFORE INSERT ON labels FOR EACH ROW WHEN (NEW.client = 'poison') EXECUTE FUNCTION poison()`)
 	const rows = 1200
 	for n := range rows {
 		r := record(n)

@@ -50,6 +50,15 @@ type Filter struct {
 	Limit int
 }
 
+// What is read of the views.
+const (
+	requestLogColumns = "seq, id, start_us, total_us, queue_us, first_us, client, client_key, endpoint, protocol, upstream_protocol, " +
+		"asked, model, provider, key_id, status, class, outcome, streamed, " +
+		"tokens_input, tokens_cache_read, tokens_cache_write, tokens_output, tokens_reasoning, tokens_estimated, " +
+		"cost, bytes_in, bytes_out, warnings, attempts"
+	attemptLogColumns = "request, number, provider, model, key_id, start_us, duration_us, status, class, reason, cooled_us"
+)
+
 // where is a condition, joined by AND, with the values of its parameters.
 type where struct {
 	conditions []string
@@ -82,7 +91,7 @@ func (w *where) String() string {
 // statement is the query for a filter. Values are always parameters, and columns
 // always of our own writing.
 func (f *Filter) statement() (string, []any, error) {
-	var w where
+	var w, of where
 	w.span(f.Since, f.Until)
 	for _, equal := range []struct{ column, value string }{
 		{"client", f.Client},
@@ -93,14 +102,19 @@ func (f *Filter) statement() (string, []any, error) {
 		{"outcome", f.Outcome},
 	} {
 		if equal.value != "" {
-			w.add(equal.column+" = ?", clean(equal.value, maxName)) // as it was stored
+			of.add(equal.column+" = ?", clean(equal.value, maxName)) // as it was stored
 		}
 	}
 	if f.Status != 0 {
-		w.add("status = ?", f.Status)
+		of.add("status = ?", f.Status)
 	}
 	if f.Trouble {
-		w.add("outcome <> 'ok'") // no parameter, so that the index for these serves
+		of.add("outcome <> 'ok'")
+	}
+	if len(of.conditions) > 0 {
+		// Not of the view, lest a database begins with the labels and has to sort
+		// all of their requests for a page of them.
+		w.add("labels IN (SELECT labels.id FROM labels"+of.String()+")", of.values...)
 	}
 	var order string
 	switch f.Order {
@@ -126,7 +140,7 @@ func (f *Filter) statement() (string, []any, error) {
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	return "SELECT seq, " + requestColumns + " FROM requests" + w.String() + " ORDER BY " + order + " LIMIT ?",
+	return "SELECT " + requestLogColumns + " FROM request_log" + w.String() + " ORDER BY " + order + " LIMIT ?",
 		append(w.values, min(limit, maxLimit)), nil
 }
 
@@ -170,7 +184,7 @@ func (l *Log) Requests(ctx context.Context, f Filter) ([]Row, error) {
 func (l *Log) Request(ctx context.Context, id string) (*Record, error) {
 	var records []*Record
 	err := l.query(ctx, func(ctx context.Context, db *sqlx.DB) (err error) {
-		records, err = whole(ctx, db, "id = ?", clean(id, maxName))
+		records, err = whole(ctx, db, "id = ? ORDER BY start_us DESC LIMIT 1", clean(id, maxName)) // the newest are asked for most
 		return err
 	})
 	switch {
@@ -195,7 +209,7 @@ func whole(ctx context.Context, db *sqlx.DB, condition string, values ...any) (r
 	}
 	defer func() { _ = tx.Rollback() }()
 	var rows []requestRow
-	if err := tx.SelectContext(ctx, &rows, tx.Rebind("SELECT seq, "+requestColumns+" FROM requests WHERE "+condition), values...); err != nil {
+	if err := tx.SelectContext(ctx, &rows, tx.Rebind("SELECT "+requestLogColumns+" FROM request_log WHERE "+condition), values...); err != nil {
 		return nil, err
 	}
 	if len(rows) == 0 {
@@ -220,7 +234,7 @@ func parts(ctx context.Context, tx *sqlx.Tx, seqs []int64, of map[int64]*Record)
 		into  any
 		query string
 	}{
-		{&attempts, "SELECT " + attemptColumns + " FROM attempts WHERE request IN (?) ORDER BY request, number"},
+		{&attempts, "SELECT " + attemptLogColumns + " FROM attempt_log WHERE request IN (?) ORDER BY request, number"},
 		{&skips, "SELECT " + skipColumns + " FROM skips WHERE request IN (?) ORDER BY request, number"},
 		{&bodies, "SELECT " + bodiesColumns + " FROM bodies WHERE request IN (?)"},
 	} {

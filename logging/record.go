@@ -94,6 +94,9 @@ func (r *Record) accounts() bool {
 	return r.Cost != 0 || r.Tokens.Input|r.Tokens.CacheRead|r.Tokens.CacheWrite|r.Tokens.Output|r.Tokens.Reasoning != 0
 }
 
+// keptAttempts is how many attempts the log keeps.
+func (r *Record) keptAttempts() int { return min(len(r.Attempts), maxEntries) }
+
 // What the parts of a record take besides their texts, roughly.
 const (
 	recordBytes  = 512

@@ -70,6 +70,11 @@ func (w *writer) pruneOnce(store *store, now time.Time) (err error) {
 		}
 		w.pruning = w.pruning || more
 	}
+	if !w.pruning {
+		if err := store.deleteLabels(ctx); err != nil {
+			return err
+		}
+	}
 	more, err := store.tidy(ctx)
 	w.pruning = w.pruning || more
 	return err
@@ -136,9 +141,16 @@ func (s *store) delete(ctx context.Context, query string, from tables, values ..
 	return int64(len(seqs)), tx.Commit()
 }
 
-// deleteRequests deletes requests of these IDs with all that belongs to them.
-func (s *store) deleteRequests(ctx context.Context, ids []string) error {
-	query, values, err := sqlx.In("SELECT seq FROM requests WHERE id IN (?)", ids)
+// deleteRequests deletes records with all that belongs to them.
+func (s *store) deleteRequests(ctx context.Context, records []*Record) error {
+	first, last := micros(records[0].Start), micros(records[0].Start)
+	ids := make([]string, len(records))
+	for i, r := range records {
+		ids[i] = r.ID
+		first, last = min(first, micros(r.Start)), max(last, micros(r.Start))
+	}
+	// By their time, as no index begins with the ID.
+	query, values, err := sqlx.In("SELECT seq FROM requests WHERE start_us >= ? AND start_us <= ? AND id IN (?)", first, last, ids)
 	if err != nil {
 		return err
 	}

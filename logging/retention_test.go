@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"testing"
@@ -129,7 +130,7 @@ func TestSettingsOfAnOpenLogCanBeChanged(t *testing.T) {
 	for n := range rows {
 		r := full()
 		r.ID, r.Start = record(n).ID, t0.Add(time.Duration(n)*time.Second)
-		r.Bodies = &Bodies{Request: []byte("a question")}
+		r.Bodies = &Bodies{Request: bytes.Repeat([]byte("a question "), 50)}
 		l.Add(r)
 	}
 	flush(t, l)

@@ -11,7 +11,7 @@ type Row struct {
 	Seq int64
 }
 
-// requestRow is a row of the table requests.
+// requestRow is a row of the view request_log.
 type requestRow struct {
 	Seq              int64           `db:"seq"`
 	ID               string          `db:"id"`
@@ -66,7 +66,7 @@ func (r *requestRow) row() Row {
 	}
 }
 
-// attemptRow is a row of the table attempts.
+// attemptRow is a row of the view attempt_log.
 type attemptRow struct {
 	Request  int64  `db:"request"`
 	Number   int    `db:"number"`

@@ -10,7 +10,7 @@ import (
 // serverSize is what the tables of a server take on its disk, in bytes.
 func serverSize(ctx context.Context, db *sqlx.DB) (size int64, err error) {
 	return size, db.GetContext(ctx, &size, `SELECT pg_total_relation_size('requests') + pg_total_relation_size('attempts') +
-		pg_total_relation_size('skips') + pg_total_relation_size('bodies')`)
+		pg_total_relation_size('skips') + pg_total_relation_size('bodies') + pg_total_relation_size('labels')`)
 }
 
 // serverSurplus tells how many of the oldest requests have to go.
@@ -36,9 +36,11 @@ func serverSurplus(ctx context.Context, db *sqlx.DB, most int64) (int64, error) 
 				+ COALESCE((SELECT SUM(28 + pg_column_size(s.*)) FROM skips AS s WHERE s.request IN (SELECT seq FROM newest)), 0)
 				+ COALESCE((SELECT SUM(60 + COALESCE(pg_column_size(b.request_body), 0) + COALESCE(pg_column_size(b.answer_body), 0))
 					FROM bodies AS b WHERE b.request IN (SELECT seq FROM newest)), 0)
+				+ COALESCE((SELECT SUM(28 + pg_column_size(l.*)) FROM labels AS l WHERE l.id IN (SELECT labels FROM newest)), 0)
 				AS DOUBLE PRECISION) / GREATEST((SELECT COUNT(*) FROM newest), 1) AS each,
 			CAST(pg_total_relation_size('requests') + pg_total_relation_size('attempts') + pg_total_relation_size('skips') + pg_total_relation_size('bodies')
-				AS DOUBLE PRECISION) / GREATEST(pg_table_size('requests') + pg_table_size('attempts') + pg_table_size('skips') + pg_table_size('bodies'), 1) AS overhead`); err != nil {
+				+ pg_total_relation_size('labels') AS DOUBLE PRECISION)
+				/ GREATEST(pg_table_size('requests') + pg_table_size('attempts') + pg_table_size('skips') + pg_table_size('bodies') + pg_table_size('labels'), 1) AS overhead`); err != nil {
 		return 0, err
 	}
 	each := used.Each * used.Overhead

@@ -39,7 +39,7 @@ func TestTablesThatAreGoneAreMadeAnew(t *testing.T) {
 	l := open(t, onServer(t))
 	addAll(l, 0, 10)
 	flush(t, l)
-	change(t, l, "DROP TABLE requests, attempts, skips, bodies, llm_proxy_schema")
+	change(t, l, "DROP TABLE requests, attempts, labels, skips, bodies, llm_proxy_schema CASCADE")
 	addAll(l, 10, 30)
 	home(t, l, 20)
 }

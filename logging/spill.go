@@ -273,11 +273,7 @@ func (w *writer) forget(records []*Record) error {
 	if store == nil {
 		return errNoDatabase
 	}
-	ids := make([]string, len(records))
-	for i, r := range records {
-		ids[i] = r.ID
-	}
-	err := store.deleteRequests(w.ctx, ids)
+	err := store.deleteRequests(w.ctx, records)
 	if err == nil {
 		_, err = store.tidy(w.ctx)
 	}

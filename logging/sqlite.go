@@ -23,7 +23,20 @@ const busyTimeout = time.Second
 // sqliteDialect is SQLite's SQL.
 var sqliteDialect = &dialect{
 	rewrite: strings.NewReplacer(),
-	groups:  []int{8, 1},
+	groups:  []int{1}, // more would only be more to prepare
+	// The writer's transaction holds the only lock: there is nothing to keep, and
+	// nobody else to take a number.
+	number: func(ctx context.Context, tx *sqlx.Tx, table, column string, n int) ([]int64, error) {
+		var last int64
+		if err := tx.GetContext(ctx, &last, "SELECT COALESCE(MAX("+column+"), 0) FROM "+table); err != nil {
+			return nil, err
+		}
+		numbers := make([]int64, n)
+		for i := range numbers {
+			numbers[i] = last + int64(i) + 1
+		}
+		return numbers, nil
+	},
 	version: func(ctx context.Context, db sqlx.QueryerContext) (version int, err error) {
 		return version, sqlx.GetContext(ctx, db, &version, "PRAGMA user_version")
 	},
@@ -168,6 +181,7 @@ func (s *store) glance(ctx context.Context) error {
 	for _, query := range []string{
 		"SELECT COUNT(*) FROM (SELECT id FROM requests ORDER BY start_us DESC, id DESC LIMIT 10) AS some",
 		"SELECT COUNT(*) FROM (SELECT seq FROM requests ORDER BY seq DESC LIMIT 10) AS some",
+		"SELECT COUNT(*) FROM (SELECT id FROM labels ORDER BY id DESC LIMIT 10) AS some",
 		"SELECT COUNT(*) FROM (SELECT number FROM attempts ORDER BY request DESC LIMIT 10) AS some",
 		"SELECT COUNT(*) FROM (SELECT number FROM skips ORDER BY request DESC LIMIT 10) AS some",
 		"SELECT COUNT(*) FROM (SELECT request FROM bodies ORDER BY request DESC LIMIT 10) AS some",

@@ -21,7 +21,8 @@ type store struct {
 	dialect *dialect
 	write   *sqlx.DB // one connection, of the writer goroutine
 	read    *sqlx.DB // at most maxReaders connections, which cannot write
-	inserts inserts
+	inserts inserts  // of the writer
+	labels  labelBook
 	files   *files // nil: the database is a server's
 
 	// patience bounds a write, and the wait for connections to close. 0: they end

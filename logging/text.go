@@ -36,6 +36,14 @@ func clean(text string, most int) string {
 	return text[:most]
 }
 
+// textOrNull is a text that is rarely there: NULL takes neither room nor time.
+func textOrNull(text string, most int) any {
+	if text == "" {
+		return nil
+	}
+	return clean(text, most)
+}
+
 // micros is a time as the database keeps it. The zero time is 0, as a time that
 // is not known.
 func micros(t time.Time) int64 {

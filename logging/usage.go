@@ -111,7 +111,7 @@ func (l *Log) Usage(ctx context.Context, by By, since, until time.Time) (rows []
 	}
 	var w where
 	w.span(since, until)
-	statement := "SELECT " + group + " AS name, " + sums + " FROM requests" + w.String() + " GROUP BY 1 ORDER BY " + order + " LIMIT ?"
+	statement := "SELECT " + group + " AS name, " + sums + " FROM request_log" + w.String() + " GROUP BY 1 ORDER BY " + order + " LIMIT ?"
 	rows = []UsageRow{}
 	err = l.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
 		return db.SelectContext(ctx, &rows, db.Rebind(statement), append(w.values, maxGroups+1)...)
@@ -164,7 +164,7 @@ func totalsIn(ctx context.Context, db *sqlx.DB, since, until time.Time) (Totals,
 		Oldest int64 `db:"oldest"`
 		Newest int64 `db:"newest"`
 	}
-	statement := "SELECT " + sums + ", COALESCE(MIN(start_us), 0) AS oldest, COALESCE(MAX(start_us), 0) AS newest FROM requests" + w.String()
+	statement := "SELECT " + sums + ", COALESCE(MIN(start_us), 0) AS oldest, COALESCE(MAX(start_us), 0) AS newest FROM request_log" + w.String()
 	if err := db.GetContext(ctx, &row, db.Rebind(statement), w.values...); err != nil {
 		return Totals{}, err
 	}
