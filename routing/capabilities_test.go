@@ -140,14 +140,14 @@ func TestEveryQuirkAndCapabilityCanBeWritten(t *testing.T) {
 }
 
 func TestTheManualTellsEveryQuirkAndCapability(t *testing.T) {
-	manual, err := os.ReadFile("../README.md")
+	manual, err := os.ReadFile("../config/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, fields := range []reflect.Type{reflect.TypeFor[translate.Quirks](), reflect.TypeFor[translate.Capabilities]()} {
 		for i := range fields.NumField() {
 			if name := fields.Field(i).Tag.Get("json"); !strings.Contains(string(manual), "`"+name+"`") {
-				t.Errorf("README.md does not tell about %s", name)
+				t.Errorf("config/README.md does not tell about %s", name)
 			}
 		}
 	}

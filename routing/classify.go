@@ -14,7 +14,7 @@ import (
 // to the key, to the route and to the client; status codes only inform.
 type Class string
 
-// The failure classes. The table in README ("When an upstream fails") tells
+// The failure classes. README.md of this package ("When an upstream fails") tells
 // what each does.
 const (
 	// InvalidRequest is the client's own mistake: no other upstream would

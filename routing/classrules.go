@@ -49,7 +49,7 @@ func (r *classRule) fits(e *translate.Error) bool {
 }
 
 // classRules decide the class of an error answer: the first that fits, and
-// [Broken] where none does. README shows them.
+// [Broken] where none does. README.md of this package shows them.
 //
 // What the body says goes before the status, since vendors differ in statuses,
 // and codes go before phrases. Sources: the error references of the vendors

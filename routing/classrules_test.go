@@ -80,23 +80,24 @@ func TestAPageIsKnownByTheWordsOfTheErrorReader(t *testing.T) {
 	}
 }
 
-// classTable is the table of the README.
-func classTable() string {
+// classList is the list of routing/README.md: one rule a paragraph, since a row of
+// a table would be as long as its longest cell.
+func classList() string {
 	var b strings.Builder
-	b.WriteString("| status | code or type is | or the message has | class |\n|---|---|---|---|\n")
-	quoted := func(texts []string) string {
-		var quoted []string
-		for _, text := range texts {
-			fence := "`"
-			if strings.Contains(text, fence) {
-				fence = "``"
+	item := func(n int, text string) {
+		const width, indent = 120, "    "
+		line := fmt.Sprintf("%2d. ", n)
+		for i, word := range strings.Split(text, " ") {
+			if i > 0 && len(line)+len(word) >= width {
+				b.WriteString(strings.TrimRight(line, " ") + "\n")
+				line = indent
 			}
-			quoted = append(quoted, fence+text+fence)
+			line += strings.ReplaceAll(word, unbroken, " ") + " "
 		}
-		return strings.Join(quoted, ", ")
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-	for _, rule := range classRules {
-		var at []string
+	for i, rule := range classRules {
+		var at, when []string
 		for _, span := range rule.at {
 			switch {
 			case span[0] == 0:
@@ -107,18 +108,42 @@ func classTable() string {
 				at = append(at, fmt.Sprintf("%d-%d", span[0], span[1]))
 			}
 		}
-		phrases := quoted(rule.phrases)
 		if rule.answer {
-			phrases = "that `max_tokens` is too large"
+			when = append(when, "the message says that `max_tokens` is too large")
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | `%s` |\n", strings.Join(at, ", "), quoted(rule.words), phrases, rule.class)
+		if len(rule.words) > 0 {
+			when = append(when, "code or type is "+quotedList(rule.words))
+		}
+		if len(rule.phrases) > 0 {
+			when = append(when, "the message has "+quotedList(rule.phrases))
+		}
+		text := "`" + string(rule.class) + "`: " + strings.Join(at, ", ")
+		if len(when) > 0 {
+			text += ", where " + strings.Join(when, ", or ")
+		}
+		item(i+1, text)
 	}
-	fmt.Fprintf(&b, "| any other | | | `%s` |\n", Broken)
+	item(len(classRules)+1, "`"+string(Broken)+"`: any other")
 	return b.String()
 }
 
-func TestTheREADMEShowsTheRulesThatDecide(t *testing.T) {
-	const path, from, to = "../README.md", "<!-- class rules -->\n", "<!-- end of class rules -->\n"
+// unbroken stands for a space at which no line may end.
+const unbroken = "\x00"
+
+func quotedList(texts []string) string {
+	var quoted []string
+	for _, text := range texts {
+		fence := "`"
+		if strings.Contains(text, fence) {
+			fence = "``"
+		}
+		quoted = append(quoted, fence+strings.ReplaceAll(text, " ", unbroken)+fence)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+func TestTheManualShowsTheRulesThatDecide(t *testing.T) {
+	const path, from, to = "README.md", "<!-- class rules -->\n", "<!-- end of class rules -->\n"
 	readme, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -126,9 +151,9 @@ func TestTheREADMEShowsTheRulesThatDecide(t *testing.T) {
 	before, rest, found := strings.Cut(string(readme), from)
 	shown, after, ended := strings.Cut(rest, to)
 	if !found || !ended {
-		t.Fatalf("README has no %q and %q", from, to)
+		t.Fatalf("routing/README.md has no %q and %q", from, to)
 	}
-	want := "\n" + classTable() + "\n"
+	want := "\n" + classList() + "\n"
 	if *updateConfigGolden {
 		if err := os.WriteFile(path, []byte(before+from+want+to+after), 0o644); err != nil {
 			t.Fatal(err)
@@ -136,6 +161,6 @@ func TestTheREADMEShowsTheRulesThatDecide(t *testing.T) {
 		return
 	}
 	if shown != want {
-		t.Errorf("README shows other rules; run with -update-config and look at the difference. Want:%s", want)
+		t.Errorf("routing/README.md shows other rules; run with -update-config and look at the difference. Want:%s", want)
 	}
 }

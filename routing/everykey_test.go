@@ -172,7 +172,7 @@ func TestEveryKeyOfAModelIsRead(t *testing.T) {
 }
 
 func TestTheManualTellsEveryKeyOfTheFiles(t *testing.T) {
-	text, err := os.ReadFile("../README.md")
+	text, err := os.ReadFile("../config/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestTheManualTellsEveryKeyOfTheFiles(t *testing.T) {
 			}
 			// A key stands alone, in a path, or quoted in an example.
 			if !regexp.MustCompile("[`.\"]" + name + "\\b").MatchString(manual) {
-				t.Errorf("README.md does not tell about %s", join(path, name))
+				t.Errorf("config/README.md does not tell about %s", join(path, name))
 			}
 			check(field.Type, join(path, name))
 		}

@@ -82,7 +82,7 @@ func table(clients []string, columns []upstream, results []result) string {
 	return b.String()
 }
 
-// markdown is the table for README.md: a row for each family of clients.
+// markdown has the results for README.md beside this file: a row for each family of clients.
 func markdown(columns []upstream, results []result) string {
 	var b strings.Builder
 	b.WriteString("| client |")

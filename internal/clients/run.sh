@@ -15,7 +15,7 @@
 #   --scenarios a,b  only these scenarios
 #   --jobs N         clients that run at once (default 2)
 #   --timeout D      how long a client may take for a scenario (default 2m)
-#   --markdown       print the table as README.md has it
+#   --markdown       print the results as README.md beside this file has them
 #   --results FILE   a line of JSON per run (default .clients/results.jsonl)
 #   --direct         without the gateway: what a client cannot do by itself
 #   --keep           keep the logs even if all is well
