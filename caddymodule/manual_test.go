@@ -143,6 +143,48 @@ func TestTheManualTellsEveryRouteOfTheAdministration(t *testing.T) {
 	}
 }
 
+// What the administration answers has no field of which the manuals say nothing.
+func TestTheManualTellsEveryFieldOfTheAdministration(t *testing.T) {
+	told := section(t, "README.md", "## Admin API") + section(t, "../logging/README.md", "## The state of the log")
+	checked := map[reflect.Type]bool{}
+	var check func(what reflect.Type, path string)
+	check = func(what reflect.Type, path string) {
+		for what.Kind() == reflect.Pointer || what.Kind() == reflect.Slice || what.Kind() == reflect.Map {
+			what = what.Elem()
+		}
+		if what.Kind() != reflect.Struct || checked[what] {
+			return
+		}
+		checked[what] = true
+		for _, field := range reflect.VisibleFields(what) {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if name == "" || name == "-" {
+				continue
+			}
+			if !regexp.MustCompile("[`\"]" + name + "[`\"]").MatchString(told) {
+				t.Errorf("the manuals do not tell about %s.%s", path, name)
+			}
+			check(field.Type, path+"."+name)
+		}
+	}
+	for _, answer := range []any{
+		fullHealth{},
+		modelsAnswer{},
+		keysAnswer{},
+		planAnswer{},
+		resetAnswer{},
+		reloadAnswer{},
+		reloadRefusal{},
+		requestsAnswer{},
+		requestAnswer{},
+		usageAnswer{},
+		databaseAnswer{},
+		databaseReset{},
+	} {
+		check(reflect.TypeOf(answer), reflect.TypeOf(answer).Name())
+	}
+}
+
 // Every link within the manuals leads to a heading or a file that is there.
 func TestTheManualsLinksLeadSomewhere(t *testing.T) {
 	texts := manuals(t)
