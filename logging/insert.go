@@ -12,7 +12,7 @@ import (
 const (
 	labelColumns   = "id, hour, client, client_key, endpoint, protocol, upstream_protocol, asked, model, provider, key_id, status, class, outcome, streamed, tokens_estimated"
 	requestColumns = "seq, id, start_us, total_us, queue_us, first_us, labels, " +
-		"tokens_input, tokens_cache_read, tokens_cache_write, tokens_output, tokens_reasoning, cost, bytes_in, bytes_out, warnings, attempts"
+		"tokens_input, tokens_cache_read, tokens_cache_write, tokens_output, tokens_reasoning, cost, bytes_in, bytes_out, warnings, attempts, only_us"
 	attemptColumns = "request, number, labels, start_us, duration_us, reason, cooled_us"
 	skipColumns    = "request, number, provider, model, why, reason"
 	bodiesColumns  = "request, start_us, request_body, answer_body, request_is_cut, answer_is_cut"
@@ -79,7 +79,7 @@ func (s *store) insert(ctx context.Context, records []*Record) (duplicates int, 
 	}
 	attempts, skips, bodies := s.inserts.attempts.rows(), s.inserts.skips.rows(), s.inserts.bodies.rows()
 	for i, r := range records {
-		of := use.attempts[:r.keptAttempts()]
+		of := use.attempts[:r.attemptRows()]
 		use.attempts = use.attempts[len(of):]
 		if seqs[i] == 0 {
 			duplicates++
@@ -163,10 +163,14 @@ func (i *insertion) insert(ctx context.Context, tx *sqlx.Tx, values []any) (inse
 }
 
 func appendRequest(values []any, seq, labels int64, r *Record) []any {
+	queue, only := r.Queue.Microseconds(), any(nil)
+	if a := r.only(); a != nil {
+		queue, only = micros(a.Start)-micros(r.Start), a.Duration.Microseconds()
+	}
 	return append(values,
-		seq, clean(r.ID, maxName), micros(r.Start), r.Total.Microseconds(), r.Queue.Microseconds(), r.First.Microseconds(), labels,
+		seq, clean(r.ID, maxName), micros(r.Start), r.Total.Microseconds(), queue, r.First.Microseconds(), labels,
 		r.Tokens.Input, r.Tokens.CacheRead, r.Tokens.CacheWrite, r.Tokens.Output, r.Tokens.Reasoning,
-		cost(r), r.BytesIn, r.BytesOut, textOrNull(r.Warnings, maxDetail), len(r.Attempts))
+		cost(r), r.BytesIn, r.BytesOut, textOrNull(r.Warnings, maxDetail), len(r.Attempts), only)
 }
 
 func appendAttempts(values []any, seq int64, labels []*label, r *Record) []any {

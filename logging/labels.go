@@ -106,15 +106,15 @@ func (b *labelBook) use(records []*Record) (of labelUse, fresh, oldest []*label)
 	for _, r := range records {
 		key := r.labels()
 		of.requests = append(of.requests, find(key))
-		for i := range r.keptAttempts() {
+		for i := range r.attemptRows() {
 			of.attempts = append(of.attempts, find(r.Attempts[i].labels(key.hour)))
 		}
 	}
 	return of, fresh, oldest
 }
 
-// labelUse are the labels of records: one for each, and one for each attempt that is
-// kept.
+// labelUse are the labels of records: one for each, and one for each attempt that has
+// a row.
 type labelUse struct{ requests, attempts []*label }
 
 // useLabels returns the labels of records, all of which are in the database then.

@@ -181,3 +181,49 @@ func TestRequestsOfTheSchemaBeforeLabelsAreKept(t *testing.T) {
 		}
 	})
 }
+
+// An attempt comes back as it was, whether it has a row of its own or not.
+func TestTheOnlyAttemptNeedsNoRowOfItsOwn(t *testing.T) {
+	plain := func(change func(r *Record, a *Attempt)) *Record {
+		r := full()
+		r.Attempts, r.Queue = r.Attempts[1:], time.Second
+		change(r, &r.Attempts[0])
+		return r
+	}
+	onEveryEngine(t, func(t *testing.T, o Options) {
+		l := open(t, o)
+		for i, tc := range []struct {
+			name string
+			r    *Record
+			rows int
+		}{
+			{"as the request", plain(func(*Record, *Attempt) {}), 0},
+			{"failed as the request", plain(func(r *Record, a *Attempt) {
+				r.Status, r.Class, a.Status, a.Class = 500, "upstream_error", 500, "upstream_error"
+			}), 0},
+			{"another status", plain(func(_ *Record, a *Attempt) { a.Status = 201 }), 1},
+			{"another class", plain(func(_ *Record, a *Attempt) { a.Class = "broken" }), 1},
+			{"another provider", plain(func(_ *Record, a *Attempt) { a.Provider = "other" }), 1},
+			{"another model", plain(func(_ *Record, a *Attempt) { a.Model = "gpt-1" }), 1},
+			{"another key", plain(func(_ *Record, a *Attempt) { a.KeyID = "ACME_2" }), 1},
+			{"with a reason", plain(func(_ *Record, a *Attempt) { a.Reason = "slow" }), 1},
+			{"a key that rests", plain(func(_ *Record, a *Attempt) { a.Cooled = time.Second }), 1},
+			{"later than the queue says", plain(func(_ *Record, a *Attempt) { a.Start = a.Start.Add(time.Millisecond) }), 1},
+			{"two", full(), 2},
+			{"none", plain(func(r *Record, _ *Attempt) { r.Attempts = nil }), 0},
+		} {
+			before := count(t, l, "SELECT COUNT(*) FROM attempts")
+			tc.r.ID = fmt.Sprint(tc.name, i)
+			l.Add(tc.r)
+			flush(t, l)
+			if n := count(t, l, "SELECT COUNT(*) FROM attempts") - before; n != tc.rows {
+				t.Errorf("%s: %d rows of attempts, want %d", tc.name, n, tc.rows)
+			}
+			tc.r.added = 0
+			got, err := l.Request(deadline(t), tc.r.ID)
+			if err != nil || !reflect.DeepEqual(got, tc.r) {
+				t.Errorf("%s: Request = %+v (%v)\nwant %+v", tc.name, got, err, tc.r)
+			}
+		}
+	})
+}

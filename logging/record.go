@@ -94,8 +94,29 @@ func (r *Record) accounts() bool {
 	return r.Cost != 0 || r.Tokens.Input|r.Tokens.CacheRead|r.Tokens.CacheWrite|r.Tokens.Output|r.Tokens.Reasoning != 0
 }
 
-// keptAttempts is how many attempts the log keeps.
-func (r *Record) keptAttempts() int { return min(len(r.Attempts), maxEntries) }
+// only is the only attempt, if it tells no more than the request and how long it took,
+// as nearly all do. It has no row then. nil: all attempts have rows.
+func (r *Record) only() *Attempt {
+	if len(r.Attempts) != 1 {
+		return nil
+	}
+	a := &r.Attempts[0]
+	// The request's times are rounded one by one.
+	rounding := micros(a.Start) - micros(r.Start) - r.Queue.Microseconds()
+	if a.Provider != r.Provider || a.Model != r.Model || a.KeyID != r.KeyID || a.Status != r.Status || a.Class != r.Class ||
+		a.Reason != "" || a.Cooled != 0 || rounding < 0 || rounding > 1 {
+		return nil
+	}
+	return a
+}
+
+// attemptRows is how many attempts have a row.
+func (r *Record) attemptRows() int {
+	if r.only() != nil {
+		return 0
+	}
+	return min(len(r.Attempts), maxEntries)
+}
 
 // What the parts of a record take besides their texts, roughly.
 const (

@@ -43,7 +43,7 @@ type Options struct {
 	Duration time.Duration
 	// Quick makes the open streams fewer and shorter, and the report say so.
 	Quick bool
-	// Profiles is the directory for profiles of llm_proxy. Default: none are taken.
+	// Profiles is the directory for profiles of llm_proxy, with and without its log. Default: none are taken.
 	Profiles string
 
 	// Report receives tables in Markdown, Progress a line per run, and Lines,
@@ -180,9 +180,15 @@ func (b *bench) scenario(ctx context.Context, s Scenario) ([]Run, error) {
 			runs = append(runs, r)
 		}
 	}
-	if t := on[LLMProxy]; t != nil && b.Profiles != "" {
-		fmt.Fprintf(b.Progress, "%s: profiling %s\n", s.Name, t.name)
-		return runs, profile(ctx, b.Profiles, s, t, plan(s, t, b.Duration))
+	for _, name := range []string{LLMProxy, Logging} {
+		t := on[name]
+		if t == nil || b.Profiles == "" {
+			continue
+		}
+		fmt.Fprintf(b.Progress, "%s: profiling %s\n", s.Name, name)
+		if err := profile(ctx, b.Profiles, s, t, plan(s, t, b.Duration)); err != nil {
+			return nil, err
+		}
 	}
 	return runs, nil
 }

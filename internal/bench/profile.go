@@ -18,7 +18,7 @@ import (
 // of its process: of its CPU time or, for open streams, of its heap at the
 // moment when all are open.
 func profile(ctx context.Context, dir string, s Scenario, t *target, p load.Plan) error {
-	name := slug(s.Name)
+	name := slug(s.Name + " " + t.name)
 	path, file := "profile?seconds=", filepath.Join(dir, name+".cpu.pprof")
 	wait := time.Duration(0)
 	if s.Ramp > 0 {

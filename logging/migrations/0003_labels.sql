@@ -40,7 +40,8 @@ CREATE TABLE new_requests (
 	bytes_in           BIGINT  NOT NULL,
 	bytes_out          BIGINT  NOT NULL,
 	warnings           TEXT, -- NULL: none
-	attempts           INTEGER NOT NULL
+	attempts           INTEGER NOT NULL,
+	only_us            BIGINT -- how long the only attempt took; NULL: they are in attempts
 );
 
 CREATE TABLE new_attempts (
@@ -63,7 +64,7 @@ INSERT INTO labels (hour, client, client_key, endpoint, protocol, upstream_proto
 INSERT INTO new_requests
 	SELECT r.seq, r.id, r.start_us, r.total_us, r.queue_us, r.first_us, l.id,
 		r.tokens_input, r.tokens_cache_read, r.tokens_cache_write, r.tokens_output, r.tokens_reasoning,
-		r.cost, r.bytes_in, r.bytes_out, NULLIF(r.warnings, ''), r.attempts
+		r.cost, r.bytes_in, r.bytes_out, NULLIF(r.warnings, ''), r.attempts, NULL
 	FROM requests AS r JOIN labels AS l ON l.hour = r.start_us / 3600000000 AND l.client = r.client AND l.client_key = r.client_key
 		AND l.endpoint = r.endpoint AND l.protocol = r.protocol AND l.upstream_protocol = r.upstream_protocol
 		AND l.asked = r.asked AND l.model = r.model AND l.provider = r.provider AND l.key_id = r.key_id
@@ -99,6 +100,11 @@ CREATE VIEW request_log AS
 		cost, bytes_in, bytes_out, COALESCE(warnings, '') AS warnings, attempts
 	FROM requests CROSS JOIN labels ON labels.id = requests.labels;
 
+-- An only attempt that tells no more than its request has no row of its own.
 CREATE VIEW attempt_log AS
 	SELECT request, number, provider, model, key_id, start_us, duration_us, status, class, COALESCE(reason, '') AS reason, cooled_us
-	FROM attempts CROSS JOIN labels ON labels.id = attempts.labels;
+	FROM attempts CROSS JOIN labels ON labels.id = attempts.labels
+	UNION ALL
+	SELECT seq, 1, provider, model, key_id, start_us + queue_us, only_us, status, class, '', 0
+	FROM requests CROSS JOIN labels ON labels.id = requests.labels
+	WHERE only_us IS NOT NULL;
