@@ -224,7 +224,7 @@ func (h *hideout) keepBodies(t *testing.T, mode string) {
 	}
 	kept.wantNone(t, promptCanary, answerCanary)
 	if mode == "full" {
-		if all := texts.parts["a request with its bodies"]; !strings.Contains(all, promptCanary) || !strings.Contains(all, answerCanary) {
+		if all := string(texts.parts["a request with its bodies"]); !strings.Contains(all, promptCanary) || !strings.Contains(all, answerCanary) {
 			t.Error("no bodies are kept, so this shows nothing")
 		}
 	} else {
