@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -46,7 +47,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*routing.Bod
 	timed.stop()
 	if err != nil {
 		body.Release()
-		return nil, h.bodyError(err)
+		return nil, bodyError(r, err)
 	}
 	return body, nil
 }
@@ -126,9 +127,12 @@ func (h *Handler) tooLarge() *translate.Error {
 	}
 }
 
+// statusClientClosed is nginx's 499, as Caddy's reverse_proxy logs it.
+const statusClientClosed = 499
+
 // bodyError tells why a body could not be read. A client that has left does not
 // hear it; one that is still there must not take silence for an answer.
-func (h *Handler) bodyError(err error) *translate.Error {
+func bodyError(r *http.Request, err error) *translate.Error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return &translate.Error{
@@ -144,7 +148,12 @@ func (h *Handler) bodyError(err error) *translate.Error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &translate.Error{Status: http.StatusRequestTimeout, Message: "the request body did not arrive in time"}
 	}
-	return &translate.Error{Status: http.StatusBadRequest, Message: "the request body could not be read to its end"}
+	e := &translate.Error{Status: http.StatusBadRequest, Message: "the request body could not be read to its end"}
+	// HTTP/1 tells of a client that left by its bytes alone, the others by the context.
+	if r.Context().Err() != nil || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(*net.OpError)) {
+		e.Status = statusClientClosed
+	}
+	return e
 }
 
 // readRequest checks the body and reads from it what routing needs to know.

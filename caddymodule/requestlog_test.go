@@ -87,7 +87,7 @@ func TestEveryRequestIsOneRowThatTellsWhatBecameOfIt(t *testing.T) {
 		{
 			"a body that is no JSON", good, good,
 			request{path: chatPath, body: `{"model":`},
-			requestSummary{Status: 400, Outcome: "error"},
+			requestSummary{Status: 400, Outcome: "error", Class: "invalid_request"},
 			nil,
 		},
 	} {

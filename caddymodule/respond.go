@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
@@ -16,6 +17,31 @@ func setHeaders(h http.Header, pairs ...string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		h[pairs[i]] = pairs[i+1 : i+2 : i+2]
 	}
+}
+
+// reject answers a request with which nobody can be asked. Logs and metrics have it
+// in the class that an upstream's answer of that status would have had.
+func (x *exchange) reject(e *translate.Error) {
+	switch {
+	case e.Status == statusClientClosed:
+		x.account.class = routing.ClientGone
+	case e.Status >= 500: // a loop, or another handler's error
+		x.account.class = routing.Local
+	default:
+		x.account.class = routing.InvalidRequest
+	}
+	x.fail(e, 0)
+}
+
+// fail answers with an error of the gateway in the endpoint's protocol.
+func (x *exchange) fail(e *translate.Error, retryAfter time.Duration) {
+	x.committed = true
+	if x.endpoint.protocol == translate.Messages {
+		// Where Anthropic's SDKs look for what to quote in a question.
+		x.w.Header()["Request-Id"] = []string{x.id}
+	}
+	x.trace.status = e.StatusFor(x.endpoint.protocol)
+	x.trace.out = int64(writeError(x.w, x.endpoint.protocol, e, x.id, retryAfter))
 }
 
 // writeError answers with an error in the endpoint's protocol. retryAfter is

@@ -237,7 +237,7 @@ func (x *exchange) ask() *routing.Answer {
 			// of HTTP have no such header.
 			x.w.Header().Set("Connection", "close")
 		}
-		x.fail(e, 0)
+		x.reject(e)
 		return nil
 	}
 	x.body = body
@@ -249,12 +249,12 @@ func (x *exchange) ask() *routing.Answer {
 
 	override, e := x.handler.override(x.r)
 	if e != nil {
-		x.fail(e, 0)
+		x.reject(e)
 		return nil
 	}
 	q, e := readRequest(x.endpoint, x.r, body, object, override)
 	if e != nil {
-		x.fail(e, 0)
+		x.reject(e)
 		return nil
 	}
 	q.Client, q.OwnTrace = x.clientName(), x.ownTrace
@@ -377,15 +377,4 @@ func (x *exchange) refuse(q *routing.Request, f *routing.Failure) {
 		return
 	}
 	x.fail(&f.Err, f.RetryAfter)
-}
-
-// fail answers with an error of the gateway in the endpoint's protocol.
-func (x *exchange) fail(e *translate.Error, retryAfter time.Duration) {
-	x.committed = true
-	if x.endpoint.protocol == translate.Messages {
-		// Where Anthropic's SDKs look for what to quote in a question.
-		x.w.Header()["Request-Id"] = []string{x.id}
-	}
-	x.trace.status = e.StatusFor(x.endpoint.protocol)
-	x.trace.out = int64(writeError(x.w, x.endpoint.protocol, e, x.id, retryAfter))
 }
