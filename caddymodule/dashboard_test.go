@@ -142,8 +142,9 @@ var (
 		`(?P<by>by \((?P<labels>[\w, ]+)\))` +
 		`|(?P<metric>caddy_\w+)(?:\{(?P<matchers>[^}]*)\})?` +
 		`|\[\$(?P<variable>\w+)\]` +
+		`|(?P<replace>, "(?P<replaced>\w+)", "[^"]+", "(?P<source>\w+)", "[^"]*"\))` + // the end of label_replace
+		`|(?P<other>or vector\(0\)|> 0|[0-9.]+|[()*/,] ?| )` + // before functions, or these would be some
 		`|(?P<function>[a-z_]+)(?: ?\(| )` +
-		`|(?P<other>[0-9.]+|[()*/,] ?| )` +
 		`)`)
 	queryMatcher = regexp.MustCompile(`^(\w+)(=|!=|=~|!~)"([^"]*)"$`)
 	legendLabel  = regexp.MustCompile(`\{\{(\w+)\}\}`)
@@ -164,6 +165,8 @@ func readQuery(expr string) (q query, problem string) {
 		switch {
 		case part(found, "by") != "":
 			q.grouped = append(q.grouped, strings.Split(part(found, "labels"), ", ")...)
+		case part(found, "replace") != "":
+			q.grouped = append(q.grouped, part(found, "replaced"), part(found, "source"))
 		case part(found, "metric") != "":
 			s := selector{name: part(found, "metric")}
 			for matcher := range strings.SplitSeq(part(found, "matchers"), ",") {
@@ -191,7 +194,7 @@ func readQuery(expr string) (q query, problem string) {
 
 // judge says what is wrong with a query.
 func (q *query) judge(metrics map[string][]string, variables []string, legend string) (problems []string) {
-	functions := []string{"sum", "min", "max", "rate", "increase", "histogram_quantile"}
+	functions := []string{"sum", "min", "max", "rate", "increase", "histogram_quantile", "label_replace"}
 	for _, f := range q.functions {
 		if !slices.Contains(functions, f) {
 			problems = append(problems, f+" is no function that the dashboard uses")
@@ -245,6 +248,11 @@ func TestAWrongQueryOfTheDashboardIsFound(t *testing.T) {
 		`mean(caddy_llm_proxy_open_streams)`:                                                                                "no function",
 		`sum(caddy_llm_proxy_open_streams`:                                                                                  "brackets",
 		`sum(caddy_llm_proxy_open_streams) > 5`:                                                                             "what is > 5?",
+		`sum(caddy_llm_proxy_open_streams) or vector(0)`:                                                                    "",
+		`sum(caddy_llm_proxy_open_streams) or vector(1)`:                                                                    "no function",
+		`label_replace(sum by (provider) (caddy_llm_proxy_keys), "provider", "(none)", "provider", "")`:                     "",
+		`label_replace(sum by (provider) (caddy_llm_proxy_keys), "host", "(none)", "provider", "")`:                         "no label host",
+		`label_replace(sum by (provider) (caddy_llm_proxy_keys), provider, "(none)", "provider", "")`:                       "what is provider",
 		`sum(caddy_llm_proxy_keys{provider})`:                                                                               "what is {provider}?",
 		`histogram_quantile(0.5, sum by (le) (rate(caddy_llm_proxy_overhead_seconds_bucket{model="x"}[$__rate_interval])))`: "no label model",
 		`sum(rate(caddy_llm_proxy_overhead_seconds_buckets[$__rate_interval]))`:                                             "is no metric",
