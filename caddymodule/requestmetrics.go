@@ -31,7 +31,7 @@ var (
 	firstContentSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "caddy_llm_proxy_time_to_first_content_seconds",
 		Help:    "Time from the arrival of a request to the first content of its stream, attempts that failed included.",
-		Buckets: []float64{.05, .1, .2, .3, .5, .75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60},
+		Buckets: []float64{.05, .1, .2, .3, .5, .75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120, 300},
 	}, []string{"provider", "model"})
 	betweenContentSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "caddy_llm_proxy_time_between_content_seconds",

@@ -258,6 +258,9 @@ func (x *exchange) ask() *routing.Answer {
 		return nil
 	}
 	q.Client, q.OwnTrace = x.clientName(), x.ownTrace
+	if x.tracing != nil {
+		x.tracing.readRequest(q)
+	}
 	// The transport notes in Caddy's variables what its dials need to know,
 	// and a dial may outlive its attempt: without the variables two attempts
 	// cannot meet in them.

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"strconv"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -23,8 +24,9 @@ import (
 // The spans are made when the request is over, with the times at which things happened,
 // so that a request without a trace has no part of this.
 type tracing struct {
-	parent oteltrace.Span
-	answer answerFacts
+	parent  oteltrace.Span
+	request []attribute.KeyValue // what each call asks for
+	answer  answerFacts
 }
 
 // instrumentation names the module in traces.
@@ -111,6 +113,46 @@ func (x *exchange) operationName() string {
 	return "chat"
 }
 
+// requestNumbers are members of requests that the conventions have a name for, where
+// they are numbers. The first that a request has counts.
+var requestNumbers = [...]struct {
+	name    string
+	whole   bool
+	members []string
+}{
+	{"gen_ai.request.choice.count", true, []string{"n"}},
+	{"gen_ai.request.max_tokens", true, []string{"max_completion_tokens", "max_output_tokens", "max_tokens"}},
+	{"gen_ai.request.seed", true, []string{"seed"}},
+	{"gen_ai.request.top_k", true, []string{"top_k"}},
+	{"gen_ai.request.temperature", false, []string{"temperature"}},
+	{"gen_ai.request.top_p", false, []string{"top_p"}},
+	{"gen_ai.request.frequency_penalty", false, []string{"frequency_penalty"}},
+	{"gen_ai.request.presence_penalty", false, []string{"presence_penalty"}},
+	{"gen_ai.embeddings.dimension.count", true, []string{"dimensions"}},
+}
+
+// readRequest notes what a request asks for.
+func (t *tracing) readRequest(q *routing.Request) {
+	if q.Stream {
+		t.request = append(t.request, attribute.Bool("gen_ai.request.stream", true))
+	}
+	for i := range requestNumbers {
+		number := &requestNumbers[i]
+		for _, member := range number.members {
+			raw, _, found := q.Object.Get(member)
+			if !found {
+				continue
+			}
+			if whole, err := strconv.ParseInt(string(raw), 10, 64); number.whole && err == nil {
+				t.request = append(t.request, attribute.Int64(number.name, whole))
+			} else if value, err := strconv.ParseFloat(string(raw), 64); !number.whole && err == nil {
+				t.request = append(t.request, attribute.Float64(number.name, value))
+			}
+			break
+		}
+	}
+}
+
 // callAttributes are those of every upstream call.
 func (x *exchange) callAttributes(at *routing.Attempt) []attribute.KeyValue {
 	host, port := at.Server()
@@ -123,6 +165,7 @@ func (x *exchange) callAttributes(at *routing.Attempt) []attribute.KeyValue {
 		attribute.String("llm_proxy.provider", at.Provider),
 		attribute.String("llm_proxy.key_id", at.KeyID),
 	}
+	attributes = append(attributes, x.tracing.request...)
 	if at.Status != 0 {
 		attributes = append(attributes, attribute.Int("http.response.status_code", at.Status))
 	}
@@ -147,9 +190,7 @@ func (x *exchange) answerAttributes(at *routing.Attempt) []attribute.KeyValue {
 		attributes = append(attributes, attribute.StringSlice("gen_ai.response.finish_reasons", reasons))
 	}
 	if a.streamed {
-		attributes = append(attributes,
-			attribute.Bool("gen_ai.request.stream", true),
-			attribute.Float64("gen_ai.response.time_to_first_chunk", at.Duration.Seconds()))
+		attributes = append(attributes, attribute.Float64("gen_ai.response.time_to_first_chunk", at.Duration.Seconds()))
 	}
 	if u := a.tokens; u.Total() > 0 {
 		// The totals include their parts.

@@ -40,7 +40,7 @@ func TestCaddysTracesShowEachRequestAndItsUpstreamCalls(t *testing.T) {
 		providers: map[string]string{"a": provider("a", a.url, ""), "mistral": provider("mistral", b.url, "")},
 		models: map[string]string{
 			"whole":  model("whole", `"prices": {"input": 500000, "output": 1000000},`, "a/down", "mistral/up"),
-			"stream": model("stream", `"aliases": ["stream-*"],`, "mistral/up"),
+			"stream": model("stream", `"aliases": ["stream-*"],`, "a/down", "mistral/up"),
 		},
 		site: "tracing {\n span http\n}",
 	})
@@ -49,7 +49,7 @@ func TestCaddysTracesShowEachRequestAndItsUpstreamCalls(t *testing.T) {
 			"Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		}})
 	}
-	id := ask("whole", "").want(t, 200).header.Get("X-Request-Id")
+	id := ask("whole", `"max_tokens":50,"temperature":0.5,"seed":7,"n":"my secret number",`).want(t, 200).header.Get("X-Request-Id")
 	ask("stream-1", `"stream":true,`).want(t, 200)
 	ask("nobody", "").want(t, 404)
 
@@ -78,6 +78,8 @@ func TestCaddysTracesShowEachRequestAndItsUpstreamCalls(t *testing.T) {
 		{"chat down", true, map[string]string{
 			"gen_ai.operation.name": "chat", "gen_ai.provider.name": "a", "gen_ai.request.model": "down",
 			"error.type": "broken", "http.response.status_code": "500", "gen_ai.usage.input_tokens": "",
+			"gen_ai.request.max_tokens": "50", "gen_ai.request.temperature": "0.5", "gen_ai.request.seed": "7",
+			"gen_ai.request.choice.count": "", "gen_ai.request.stream": "",
 		}},
 		{"chat up", false, map[string]string{
 			"gen_ai.operation.name": "chat", "gen_ai.provider.name": "mistral_ai", "llm_proxy.provider": "mistral", "gen_ai.request.model": "up",
@@ -95,13 +97,16 @@ func TestCaddysTracesShowEachRequestAndItsUpstreamCalls(t *testing.T) {
 
 	comesTrue(t, "no span of the stream", func() bool {
 		_, calls = c.below("llm_proxy stream")
-		return len(calls) == 1
+		return len(calls) == 2
 	})
 	calls[0].wantAttributes(t, map[string]string{
+		"gen_ai.request.stream": "true", "error.type": "broken", "gen_ai.response.time_to_first_chunk": "",
+	})
+	calls[1].wantAttributes(t, map[string]string{
 		"gen_ai.request.stream": "true", "gen_ai.response.id": "c1", "gen_ai.response.finish_reasons": "[stop]",
 		"gen_ai.usage.input_tokens": "6", "gen_ai.usage.cache_read.input_tokens": "4", "gen_ai.usage.output_tokens": "3",
 	})
-	if calls[0].attributes["gen_ai.response.time_to_first_chunk"] == "" {
+	if calls[1].attributes["gen_ai.response.time_to_first_chunk"] == "" {
 		t.Error("the stream's span does not tell when its first content came")
 	}
 	comesTrue(t, "no span of the request for a model that is not there", func() bool {
