@@ -50,7 +50,6 @@ var siteTemplate = template.Must(template.New("Caddyfile").Parse(`# A gateway to
 	log {
 		level {$LLM_LOG_LEVEL:INFO}
 		format filter {
-			wrap console
 			fields {
 				request>headers>X-Api-Key delete
 				request>headers>X-Goog-Api-Key delete
