@@ -7,8 +7,10 @@ import (
 )
 
 // maxHeldBodies is how many bytes the bodies of requests may have whose streams may
-// yet end without telling their tokens.
-const maxHeldBodies = 64 << 20
+// yet end without telling their tokens. That is room for the large requests of some
+// sixty agents at once, which are many only where their streams are short: where these
+// take long, few begin in a second, and to estimate each of them costs next to nothing.
+const maxHeldBodies = 8 << 20
 
 // heldBodies is how many they have.
 var heldBodies atomic.Int64
