@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -61,8 +60,7 @@ func TestB2StreamsAreBounded(t *testing.T) {
 		{"an endless stream, translated", "endless", messagesDialect, 260},
 	} {
 		var end tail
-		before := debug.SetGCPercent(20) // for what is needed, not for what is left to collect
-		grown := memoryUse(func() {
+		grown := memoryNeeded(128, func() {
 			got, err := g.open(t.Context(), request{path: tc.client.path, body: asking(tc.client.streamed, tc.model)})
 			if err != nil {
 				t.Fatal(err)
@@ -72,7 +70,6 @@ func TestB2StreamsAreBounded(t *testing.T) {
 				t.Errorf("%s: reading it: %v", tc.name, err)
 			}
 		})
-		debug.SetGCPercent(before)
 		t.Logf("%s: %d MB came, memory grew by %d MB", tc.name, end.n>>20, grown)
 		if grown > 128 {
 			t.Errorf("%s: memory grew by %d MB, want at most 128", tc.name, grown)

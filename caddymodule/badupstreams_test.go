@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	goruntime "runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -72,18 +71,19 @@ type trialGround struct {
 	trials map[string][]*trial // by case
 	log    logged
 	hits   func() int64
+	stalls *stalls
 }
 
 func prepareTrials(t *testing.T, cases []badUpstream) *trialGround {
 	t.Helper()
-	ground := &trialGround{stage: newStage(t), spare: &spare{calls: make(map[string]int)}, trials: make(map[string][]*trial), log: logFile(t)}
+	ground := &trialGround{stage: newStage(t), spare: &spare{calls: make(map[string]int)}, trials: make(map[string][]*trial), log: logFile(t), stalls: watchStalls(t)}
 	port, count := hits(t)
 	ground.stage.canary, ground.hits = port, count.Load
 	spare := serve(t, ground.spare)
 	s := setup{
 		providers: map[string]string{"spare": provider("spare", spare.url, "")},
 		models:    map[string]string{"good": model("good", "", "spare/good")},
-		directive: fmt.Sprintf("%s\nretry_budget off\nmax_attempts 4\ntimeouts {\nconnect %v\nfirst_content %v\nidle %v\n}", untrusted, trialConnect, trialFirst, trialIdle),
+		directive: fmt.Sprintf("%s\nretry_budget off\nmax_attempts 4\ntimeouts {\nfirst_content %v\nidle %v\n}", untrusted, trialFirst, trialIdle),
 		global:    ground.log.option,
 		site:      "log",
 	}
@@ -96,17 +96,21 @@ func prepareTrials(t *testing.T, cases []badUpstream) *trialGround {
 			t.Fatal(err)
 		}
 		c.bytes = string(payload)
-		if c.Layer == "sse" && string(c.Expected.Fallback) == "false" && c.Delivery.Then == "" {
-			// Only what has been shown binds: an error that comes along with the
-			// first content could still be mended.
+		binds := c.Layer == "sse" && string(c.Expected.Fallback) == "false" && c.Delivery.Then == ""
+		if binds {
+			// Only what has been shown does: an error that comes along with the first
+			// content could still be mended.
 			before := strings.LastIndex(c.bytes[:strings.Index(c.bytes, "error")], "\n\n") + 2
-			c.Delivery.SplitAt, c.Delivery.PauseMS = []int{before}, 50
+			c.Delivery.SplitAt = []int{before}
 		}
 		for _, tr := range trialsOf(c) {
+			if binds {
+				tr.came = make(chan struct{}, 1)
+			}
 			ground.trials[c.ID] = append(ground.trials[c.ID], tr)
 			ground.stage.trials[tr.name] = tr
 			t.Setenv(strings.ToUpper(tr.name)+"_API_KEY", "UPSTREAM-KEY-1")
-			s.providers[tr.name] = provider(tr.name, ground.stage.at(tr)+"/"+tr.name, "")
+			s.providers[tr.name] = provider(tr.name, ground.stage.at(tr)+"/"+tr.name, tr.timeouts())
 			route := `{"provider": %q, "model": %q, "wire_protocol": %q}`
 			routes := fmt.Sprintf(route, tr.name, tr.name, tr.wire.protocol())
 			if !tr.alone {
@@ -123,10 +127,10 @@ func prepareTrials(t *testing.T, cases []badUpstream) *trialGround {
 
 // ask is timed for goroutines that must not end a test. Where there is a buffer
 // the body is left there.
-func (g *gateway) ask(r request, buffer *bytes.Buffer) (timed, error) {
-	own := buffer == nil
-	if own {
-		buffer = new(bytes.Buffer)
+func (g *gateway) ask(r request, buffer io.ReaderFrom) (timed, error) {
+	var own bytes.Buffer
+	if buffer == nil {
+		buffer = &own
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -137,31 +141,24 @@ func (g *gateway) ask(r request, buffer *bytes.Buffer) (timed, error) {
 	}
 	defer got.Body.Close()
 	_, err = buffer.ReadFrom(got.Body)
-	answer := timed{response{status: got.StatusCode, header: got.Header, err: err}, time.Since(began)}
-	if own {
-		answer.body = buffer.String()
-	}
-	return answer, nil
+	return timed{response{got.StatusCode, got.Header, own.String(), err}, time.Since(began)}, nil
 }
 
 // run meets a case: once, once more, and then something good is asked.
 func (ground *trialGround) run(tr *trial) {
 	ask := func(to *timed, r request) {
-		var buffer bytes.Buffer
+		buffer := audience{came: tr.came}
 		if tr.heavy() {
 			// What the client holds must not count.
 			buffer.Grow(len(tr.bytes)*3 + 1<<20)
 		}
 		var err error
+		stalled := ground.stalls.sum()
 		meet := func() { *to, err = ground.ask(r, &buffer) }
 		if tr.Expected.MaxRSSDeltaMB > 0 {
-			// What the test itself holds, hundreds of providers among it, would
-			// let the collector wait for as much again.
-			before := debug.SetGCPercent(20)
-			if grown := memoryUse(meet); to == &tr.first || to == &tr.again && grown < tr.grown {
+			if grown := memoryNeeded(tr.maxGrown(), meet); to == &tr.first || to == &tr.again && grown < tr.grown {
 				tr.grown = grown // the lower of two: garbage comes and goes
 			}
-			debug.SetGCPercent(before)
 		} else {
 			meet()
 		}
@@ -169,6 +166,10 @@ func (ground *trialGround) run(tr *trial) {
 			tr.failed = err
 		}
 		to.body = buffer.String()
+		if tr.maxMS() == 0 {
+			// The limits of these are about how long the gateway waits.
+			to.took -= ground.stalls.sum() - stalled
+		}
 	}
 	r := request{path: tr.client.path, body: tr.body()}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,40 @@ func quickest(times int, run func()) (best time.Duration) {
 	return best
 }
 
+// stalls adds up by how much the beats of a clock in this process come late: for
+// how long the machine had something else to do. That is not the gateway's time.
+type stalls struct{ late atomic.Int64 }
+
+// watchStalls beats until the test ends.
+func watchStalls(t *testing.T) *stalls {
+	const beat = 5 * time.Millisecond
+	s := new(stalls)
+	ended := make(chan struct{})
+	var clock sync.WaitGroup
+	clock.Go(func() {
+		ticker := time.NewTicker(beat)
+		defer ticker.Stop()
+		last := time.Now()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-ticker.C:
+				now := time.Now()
+				s.late.Add(int64(max(0, now.Sub(last)-beat)))
+				last = now
+			}
+		}
+	})
+	t.Cleanup(func() {
+		close(ended)
+		clock.Wait()
+	})
+	return s
+}
+
+func (s *stalls) sum() time.Duration { return time.Duration(s.late.Load()) }
+
 // memoryUse runs something and returns by how many MB the memory grew that the
 // Go runtime holds. Memory that has become free goes back to the system only
 // slowly, so that is close to the most that was needed at any time.
@@ -34,6 +69,18 @@ func memoryUse(run func()) int64 {
 	before := resident()
 	run()
 	return (resident() - before) >> 20
+}
+
+// memoryNeeded is memoryUse with a collector that is told to keep within a limit, in
+// MB. Only what is really held then goes beyond it; what nobody holds any more is
+// collected in time even where other programs leave the collector little of it.
+func memoryNeeded(limit int64, run func()) int64 {
+	// Else what the test itself holds would let it wait for as much again.
+	defer debug.SetGCPercent(debug.SetGCPercent(20))
+	return memoryUse(func() {
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(resident() + limit<<20))
+		run()
+	})
 }
 
 // memoryKept is memoryUse without what could be freed afterwards.

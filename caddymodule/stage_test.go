@@ -133,6 +133,13 @@ func (s *stage) play(conn *net.TCPConn, tr *trial) (goOn bool) {
 		if i > 0 && d.PauseMS > 0 {
 			<-ticker.C
 		}
+		if i > 0 && tr.came != nil {
+			select {
+			case <-tr.came:
+			case <-time.After(trialFirst + trialIdle): // the gateway has given up
+				return false
+			}
+		}
 		if !body(part) {
 			return false
 		}
