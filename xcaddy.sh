@@ -5,7 +5,7 @@
 #   ./xcaddy.sh run [caddy run flags]    build, then serve Caddyfile.example on :9876
 #   ./xcaddy.sh test [go test flags]     all tests with the race detector
 #   ./xcaddy.sh storm [duration]         failing upstreams against an oracle, for 2m by default
-#   ./xcaddy.sh proofs                   a day's ledgers, and trouble of the request log, at full length
+#   ./xcaddy.sh proofs                   a day's ledgers, trouble of the request log, and cut streams, at full length
 #   ./xcaddy.sh lint                     gofumpt, go vet, staticcheck, shell syntax
 #   ./xcaddy.sh bench [bench flags]      CPU, latency and memory against Caddy's reverse_proxy
 #   ./xcaddy.sh clients [client ...]     real agents and SDKs through the gateway (needs npm and ../shared)
@@ -77,8 +77,8 @@ storm() {
 }
 
 proofs() {
-	say "10,000 requests against three ledgers, 20 times kill -9, a locked database, a full disk and a PostgreSQL that is gone, for 30 s each"
-	go test -count=1 -v -timeout 0 -run '^(TestADayInTheLife|TestB6Kill9UnderLoadTakesNoStoredRow|TestTroubleOf(TheDatabase|Postgres)HarmsNoRequest)$' ./caddymodule \
+	say "10,000 requests against three ledgers, 20 times kill -9, a locked database, a full disk and a PostgreSQL that is gone, for 30 s each; streams cut at every place"
+	go test -count=1 -v -timeout 0 -run '^(TestADayInTheLife|TestB6Kill9UnderLoadTakesNoStoredRow|TestTroubleOf(TheDatabase|Postgres)HarmsNoRequest|TestAStreamCutAnywhereIsNeverTakenForWholeOnAnyPair)$' ./caddymodule \
 		-day 10000 -kills 20 -logfault 30s
 	say "every request is accounted for"
 }
