@@ -231,8 +231,9 @@ func TestNamesOfToolsAreNothingElse(t *testing.T) {
 		"__proto__", "x'; DROP TABLE requests;--", "x\n{\"msg\":\"forged\"}", "x\x1b[2J", strings.Repeat("x", 300),
 	}
 	for _, at := range generators {
-		for _, name := range names {
-			grown := memoryUse(func() {
+		// The limit of one is that of all of them here: looking takes longer than asking.
+		grown := memoryUse(func() {
+			for _, name := range names {
 				for _, asked := range []string{"good-model", "to-chat", "to-messages", "to-responses"} {
 					up.reset()
 					quoted, _ := json.Marshal(name)
@@ -255,10 +256,10 @@ func TestNamesOfToolsAreNothingElse(t *testing.T) {
 						all.add("what is sent upstream", c.body)
 					}
 				}
-			})
-			if grown > 32 {
-				t.Errorf("%s, tool %q: memory grew by %d MB", at.path, name, grown)
 			}
+		})
+		if grown > 32 {
+			t.Errorf("%s: memory grew by %d MB", at.path, grown)
 		}
 	}
 	wantGood(t, g)
