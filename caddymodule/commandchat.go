@@ -40,7 +40,7 @@ not answered ends the conversation with exit code 1. With --json each answer is
 one line of JSON.`,
 		Args: justOne("a model"),
 	}
-	cmd.Flags().StringVarP(&endpoint, "url", "u", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or the port of the variable LLM_PORT)")
+	cmd.Flags().StringVarP(&endpoint, "url", "u", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or as LLM_HOST and LLM_PORT say)")
 	cmd.Flags().StringVar(&system, "system", "", "Instructions for the model, before the conversation")
 	addEnvFileFlag(cmd)
 	addJSONFlag(cmd)

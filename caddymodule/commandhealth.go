@@ -38,7 +38,7 @@ request log is, broken files, and each key.`,
 		Args:         noArguments,
 		SilenceUsage: true,
 	}
-	cmd.Flags().StringVarP(&endpoint, "endpoint", "e", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or the port of the variable LLM_PORT)")
+	cmd.Flags().StringVarP(&endpoint, "endpoint", "e", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or as LLM_HOST and LLM_PORT say)")
 	cmd.Flags().BoolVarP(&detailed, "detailed", "d", false, "Ask about providers and models too")
 	addAddressFlag(cmd)
 	addEnvFileFlag(cmd)
@@ -67,8 +67,12 @@ request log is, broken files, and each key.`,
 
 // gatewayURL is where the gateway of this machine serves, unless its Caddyfile says
 // otherwise.
-func (v *variables) gatewayURL() string {
-	return "http://127.0.0.1:" + cmp.Or(v.get(portVariable), standardPort)
+func (v *variables) gatewayURL() string { return v.site().url() }
+
+// site is where the variables say that the gateway serves. Caddyfiles of setup and
+// start read the same ones.
+func (v *variables) site() *site {
+	return &site{Host: cmp.Or(v.get(hostVariable), standardHost), Port: cmp.Or(v.get(portVariable), standardPort)}
 }
 
 // askHealth asks the gateway and tells what it said, with what administration adds

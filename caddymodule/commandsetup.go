@@ -211,6 +211,12 @@ func (w *wizard) finish(overwrite bool) (*setupResult, error) {
 		return nil, errCancelled
 	}
 	chosen := plan.chosen(replace)
+	if plan.keeps(defaultCaddyfile, chosen) {
+		// It says itself where it serves.
+		for _, name := range placeVariables {
+			delete(w.secrets, name)
+		}
+	}
 	if err := w.write(chosen); err != nil {
 		return nil, err
 	}

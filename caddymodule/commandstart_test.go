@@ -34,8 +34,14 @@ type startedGateway struct {
 // environment without keys.
 func startIn(t *testing.T, dir string, environ []string, arguments ...string) *startedGateway {
 	t.Helper()
-	s := &startedGateway{gateway: &gateway{t: t, url: startURL, dir: dir}, ended: make(chan error, 1)}
-	s.cmd = startProcess(t, dir, environ, append([]string{"--port", startPort}, arguments...)...)
+	return startAt(t, startURL, dir, environ, append([]string{"--port", startPort}, arguments...)...)
+}
+
+// startAt is startIn where no flag says where it serves.
+func startAt(t *testing.T, url, dir string, environ []string, arguments ...string) *startedGateway {
+	t.Helper()
+	s := &startedGateway{gateway: &gateway{t: t, url: url, dir: dir}, ended: make(chan error, 1)}
+	s.cmd = startProcess(t, dir, environ, arguments...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.said, &s.said
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -49,7 +55,7 @@ func startIn(t *testing.T, dir string, environ []string, arguments ...string) *s
 			t.Fatalf("start ended (%v):\n%s", err, s.said.String())
 		default:
 		}
-		got, err := http.Get(startURL + "/health")
+		got, err := http.Get(url + "/health")
 		if err != nil {
 			return false
 		}

@@ -21,6 +21,9 @@ const (
 	logLevelVariable = "LLM_LOG_LEVEL"
 )
 
+// placeVariables are those that say where a site without TLS listens.
+var placeVariables = []string{hostVariable, portVariable}
+
 // site is what is particular about a Caddyfile of setup or start.
 type site struct {
 	// Host and Port are where a site without TLS listens. An empty Host stands

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -41,7 +42,7 @@ type wizard struct {
 	vars   variables
 
 	answers  wizardAnswers
-	secrets  map[string]string // to be written to .env, by variable
+	secrets  map[string]string // to be written to .env, by variable; also what need not be kept secret
 	testKeys bool
 	// keep says that the progress is kept, to go on with later, and done are the
 	// steps that were taken.
@@ -215,9 +216,15 @@ func (w *wizard) askVariable(name, title string, hidden bool) error {
 
 func (w *wizard) askAddress() error {
 	const here, everywhere, domain = "here", "everywhere", "domain"
-	preset, err := parseSite(w.answers.Address)
-	if err != nil {
-		return err
+	preset := w.vars.site()
+	if w.answers.Address != "" {
+		var err error
+		if preset, err = parseSite(w.answers.Address); err != nil {
+			return err
+		}
+	}
+	if _, err := netip.ParseAddr(preset.Host); err != nil && w.answers.Address == "" {
+		preset.Host = standardHost // a name would be taken for a domain
 	}
 	kind := here
 	switch {
@@ -236,7 +243,8 @@ func (w *wizard) askAddress() error {
 	if kind == preset.Host {
 		choices = append(choices, choice{kind, "the address " + kind})
 	}
-	if kind, err = w.prompt.pickOne("Who shall reach the gateway?", choices, kind); err != nil {
+	kind, err := w.prompt.pickOne("Who shall reach the gateway?", choices, kind)
+	if err != nil {
 		return err
 	}
 	if kind == domain {

@@ -41,6 +41,7 @@ func (w *wizard) plan() (*setupPlan, error) {
 	if w.answers.RequestLog != off {
 		where.Database = w.answers.RequestLog
 	}
+	w.announce(where)
 	plan := &setupPlan{site: where}
 	for _, p := range w.providers() {
 		plan.addShipped(w.stock, p.File)
@@ -62,6 +63,30 @@ func (w *wizard) plan() (*setupPlan, error) {
 	}
 	// The Caddyfile comes last: when it is there, all that it wants is.
 	return plan, plan.add(defaultCaddyfile, where.text())
+}
+
+// announce plans to write into .env where the gateway serves, unless the variables
+// say so already: they count before what the Caddyfile says by itself, and health and
+// chat go by them.
+func (w *wizard) announce(where *site) {
+	if where.Domain != "" {
+		return
+	}
+	said := w.vars.site()
+	if said.Port != where.Port {
+		w.secrets[portVariable] = where.Port
+	}
+	switch {
+	case where.Host != "" && said.Host != where.Host:
+		w.secrets[hostVariable] = where.Host
+	case where.Host == "" && said.url() != (&site{Host: standardHost, Port: said.Port}).url():
+		w.secrets[hostVariable] = "0.0.0.0"
+	}
+	for _, name := range placeVariables {
+		if w.secrets[name] != "" && w.vars.get(name) != "" && w.vars.from(name) == "" {
+			w.tell("%s is set in the environment, which counts before .env: unset it before the gateway starts", name)
+		}
+	}
 }
 
 // addShipped plans to write a shipped file, unless one of its name is there.
@@ -187,6 +212,11 @@ func (p *setupPlan) chosen(replace bool) []plannedFile {
 	return slices.DeleteFunc(slices.Clone(p.files), func(f plannedFile) bool { return f.present && !replace })
 }
 
+// keeps reports whether a file that is there, and says something else, remains.
+func (p *setupPlan) keeps(path string, chosen []plannedFile) bool {
+	return slices.Contains(p.differing(), path) && !slices.ContainsFunc(chosen, func(f plannedFile) bool { return f.path == path })
+}
+
 // write writes files, and the variables into .env, provided that the gateway could
 // load them. Where writing fails, what was new is removed again.
 func (w *wizard) write(files []plannedFile) (err error) {
@@ -244,8 +274,11 @@ func (w *wizard) write(files []plannedFile) (err error) {
 
 // useOf is the comment above a variable.
 func (w *wizard) useOf(name string) string {
-	if name == clientKeyVariable {
+	switch {
+	case name == clientKeyVariable:
 		return "Clients"
+	case slices.Contains(placeVariables, name):
+		return "Where the gateway serves"
 	}
 	for _, p := range w.providers() {
 		for _, key := range w.keysOf(p) {
