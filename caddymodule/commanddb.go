@@ -64,8 +64,8 @@ func dbResetCommand() *cobra.Command {
 		Long: `Deletes all requests from the request log of the running gateway, which goes on
 with an empty one.
 
-Asks first. Where nobody can be asked it takes --confirm, and without it deletes
-nothing and exits with 1.`,
+Asks first, and exits with 1 unless the answer is yes. Where nobody can be asked it
+takes --confirm.`,
 		Args: noArguments,
 	}
 	cmd.Flags().BoolVarP(&confirmed, "confirm", "y", false, "Delete without a question")
@@ -85,8 +85,7 @@ nothing and exits with 1.`,
 				return err
 			}
 			if !yes {
-				cmd.PrintErrln("nothing is deleted")
-				return nil
+				return errors.New("nothing is deleted")
 			}
 		}
 		var answer databaseReset

@@ -9,7 +9,7 @@ func TestAPersonIsAskedBeforeTheLogIsDeleted134(t *testing.T) {
 	const address = "--address=localhost:2999"
 	for _, typed := range []string{"n\n", "\n", "what?\n"} {
 		terminal, _ := typing(t, typed)
-		runReading(t, terminal, "db", "reset", address).want(t, 0, "Delete all 4 requests from "+file+"? [y/N] nothing is deleted")
+		runReading(t, terminal, "db", "reset", address).want(t, 1, "Delete all 4 requests from "+file+"? [y/N] Error: nothing is deleted")
 	}
 	terminal, _ := typing(t, "\x04")
 	runReading(t, terminal, "db", "reset", address).want(t, 1, "reading the answer")
