@@ -241,14 +241,9 @@ func timesIn(query url.Values) (since, until time.Time, err error) {
 		if text == "" {
 			continue
 		}
-		if *to, err = time.Parse(time.RFC3339Nano, text); err == nil {
-			continue
+		if *to, err = momentIn(text, time.Now()); err != nil {
+			return since, until, fmt.Errorf("%s: %w", name, err)
 		}
-		ago, failed := caddy.ParseDuration(text)
-		if failed != nil || ago < 0 {
-			return since, until, fmt.Errorf("%s: %q is neither a time such as 2026-01-31T12:00:00Z nor how long ago, such as 24h or 7d", name, text)
-		}
-		*to, err = time.Now().Add(-ago), nil
 	}
 	return since, until, nil
 }

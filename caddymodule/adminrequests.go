@@ -94,8 +94,8 @@ func filterIn(query url.Values) (f logging.Filter, err error) {
 		if text == "" {
 			continue
 		}
-		if *number.to, err = strconv.Atoi(text); err != nil || *number.to < number.least || *number.to > number.most {
-			return f, fmt.Errorf("%s: %q is no number from %d to %d", number.name, text, number.least, number.most)
+		if *number.to, err = numberIn(text, number.least, number.most); err != nil {
+			return f, fmt.Errorf("%s: %w", number.name, err)
 		}
 	}
 	order, known := requestOrders[cmp.Or(query.Get("order"), "newest")]

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,8 @@ shell completes --model from it.`,
 	flags.StringVarP(&f.provider, "provider", "p", "", "Provider of the first route")
 	flags.StringVarP(&f.model, "model", "m", "", "Name that the model has there")
 	flags.StringArrayVar(&f.routes, "route", nil, "Another route, as <provider>/<model>; repeatable")
-	flags.IntVarP(&f.timeout, "timeout", "t", 240, "Longest silence of a provider, in seconds")
+	f.timeout = 240
+	flags.VarP(aNumber(&f.timeout, 1, math.MaxInt32), "timeout", "t", "Longest silence of a provider, in seconds")
 	flags.StringArrayVar(&f.fallbacks, "fallback", nil, "Model to fall back to; repeatable")
 	flags.BoolVarP(&f.overwrite, "overwrite", "o", false, "Replace a model of this name")
 	flags.BoolVarP(&f.custom, "custom", "c", false, "Only note that the provider has a model")
@@ -91,12 +93,9 @@ func (f *modelFlags) toAdd() (*newModel, error) {
 	for _, route := range f.routes {
 		provider, model, _ := strings.Cut(route, "/")
 		if provider == "" || model == "" {
-			return nil, fmt.Errorf("--route takes <provider>/<model>, such as groq/openai/gpt-oss-120b, not %q", route)
+			return nil, usageError{fmt.Sprintf("--route takes <provider>/<model>, such as groq/openai/gpt-oss-120b, not %q", route)}
 		}
 		m.Routes = append(m.Routes, newRoute{provider, model})
-	}
-	if m.Timeout <= 0 {
-		return nil, fmt.Errorf("--timeout takes a number of seconds above 0, not %d", m.Timeout)
 	}
 	return m, nil
 }

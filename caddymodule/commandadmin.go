@@ -24,7 +24,7 @@ const maxAdminAnswer = 64 << 20
 
 // addAddressFlag gives a command the flag --address, as Caddy's own have it.
 func addAddressFlag(cmd *cobra.Command) {
-	cmd.Flags().String("address", "", "Address of Caddy's administration endpoint (default \""+caddy.DefaultAdminListen+"\")")
+	cmd.Flags().Var(anAddress(new(string)), "address", "Address of Caddy's administration endpoint (default \""+caddy.DefaultAdminListen+"\")")
 }
 
 // askAdmin reads an answer of the running gateway's administration endpoint.
@@ -56,6 +56,9 @@ func explainAdmin(address string, err error, otherwise string) error {
 		return fmt.Errorf("the administration endpoint at %s does not answer; is it Caddy's (--address)?", address)
 	}
 	if said, refused := adminError(err); refused {
+		if strings.HasPrefix(err.Error(), adminRefusal+"400") {
+			return usageError{gatewayError(said).Error()}
+		}
 		return gatewayError(said)
 	}
 	return fmt.Errorf("cannot connect to the administration endpoint at %s: %w; start the gateway with caddy llm-proxy start, or say with --address where it is%s", address, err, otherwise)
@@ -99,10 +102,14 @@ type gatewayError string
 // Error implements error.
 func (e gatewayError) Error() string { return "the gateway says: " + string(e) }
 
+// adminRefusal is how errors of Caddy's client begin where an endpoint refuses; the
+// status comes next.
+const adminRefusal = "caddy responded with error: HTTP "
+
 // adminError returns what the endpoint itself said in an error of Caddy's.
 func adminError(err error) (said string, ok bool) {
-	status, body, ok := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
-	if !ok || status != "" {
+	body, ok := strings.CutPrefix(err.Error(), adminRefusal)
+	if !ok {
 		return "", false
 	}
 	_, text, _ := strings.Cut(body, ": ")

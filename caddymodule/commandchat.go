@@ -40,7 +40,7 @@ not answered ends the conversation with exit code 1. With --json each answer is
 one line of JSON.`,
 		Args: justOne("a model"),
 	}
-	cmd.Flags().StringVarP(&endpoint, "url", "u", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or as LLM_HOST and LLM_PORT say)")
+	cmd.Flags().VarP(aURL(&endpoint), "url", "u", "Where the gateway serves (default \"http://127.0.0.1:9876\", or as LLM_HOST and LLM_PORT say)")
 	cmd.Flags().StringVar(&system, "system", "", "Instructions for the model, before the conversation")
 	addEnvFileFlag(cmd)
 	addJSONFlag(cmd)
@@ -151,7 +151,7 @@ func (c *conversation) ask(ctx context.Context, said []chatMessage) (*chatReply,
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
-		return nil, usageError{"--url: " + err.Error()}
+		return nil, fmt.Errorf("asking the gateway: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if c.key != "" {

@@ -156,7 +156,7 @@ type providerListing struct {
 }
 
 func configListCommand() *cobra.Command {
-	var format string
+	format := "table"
 	cmd := &cobra.Command{
 		Use:   "list [models|providers]",
 		Short: "Lists the models, also broken ones, or the providers",
@@ -167,16 +167,10 @@ func configListCommand() *cobra.Command {
 	}
 	addFileFlags(cmd)
 	addJSONFlag(cmd)
-	cmd.Flags().StringVarP(&format, "format", "f", "table", "table or json")
+	cmd.Flags().VarP(aWord(&format, "table", "json"), "format", "f", "table or json")
 	cmd.RunE = func(cmd *cobra.Command, arguments []string) error {
 		out := newOutput(cmd)
-		switch format {
-		case "json":
-			out.json = true
-		case "table":
-		default:
-			return usageError{fmt.Sprintf("--format takes table or json, not %q", format)}
-		}
+		out.json = out.json || format == "json"
 		return listFiles(cmd, out, slices.Contains(arguments, "providers"))
 	}
 	return cmd

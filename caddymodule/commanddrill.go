@@ -19,17 +19,11 @@ import (
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
-// drillProtocols are the words for what a client speaks.
-var drillProtocols = map[string]translate.Protocol{
-	"openai": translate.Chat, "chat": translate.Chat, "responses": translate.Responses,
-	"anthropic": translate.Messages, "messages": translate.Messages,
-}
-
 func drillCommand() *cobra.Command {
-	var protocol string
+	protocol := translate.Chat
 	var stream bool
 	var faults, only []string
-	var requests int
+	requests := 1
 	cmd := &cobra.Command{
 		Use:   "drill [<model>] [--fail <provider>=<fault> ...] [--protocol openai|responses|anthropic] [--stream]",
 		Short: "Lets upstreams fail, and shows how routing answers",
@@ -54,17 +48,13 @@ say why it could not, and what to add.`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&faults, "fail", nil, "What a provider, or one of its keys, answers; may be repeated")
 	flags.StringSliceVar(&only, "scenario", nil, "Only these scenarios of the tour")
-	flags.IntVar(&requests, "requests", 1, "How many requests there are, one after the other, with --fail")
-	flags.StringVar(&protocol, "protocol", "openai", "What the client speaks: openai, responses or anthropic")
+	flags.Var(aNumber(&requests, 1, 100), "requests", "How many requests there are, one after the other, with --fail")
+	flags.Var(aProtocol(&protocol), "protocol", "What the client speaks: openai, responses or anthropic")
 	flags.BoolVar(&stream, "stream", false, "The client wants a stream")
 	addFileFlags(cmd)
 	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, arguments []string) error {
-		d := &driller{stream: stream}
-		var known bool
-		if d.protocol, known = drillProtocols[protocol]; !known {
-			return usageError{fmt.Sprintf("--protocol takes openai, responses or anthropic, not %q", protocol)}
-		}
+		d := &driller{stream: stream, protocol: protocol}
 		scenarios, err := scenariosOf(faults, only, requests)
 		if err != nil {
 			return err
@@ -96,9 +86,6 @@ func scenariosOf(faults, only []string, requests int) ([]*scenario, error) {
 	if len(faults) > 0 {
 		if len(only) > 0 {
 			return nil, usageError{"--scenario is for the tour, which there is without --fail"}
-		}
-		if requests < 1 || requests > 100 {
-			return nil, usageError{"--requests takes a number from 1 to 100"}
 		}
 		s, err := askedFor(requests, faults)
 		return []*scenario{s}, err

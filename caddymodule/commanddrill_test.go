@@ -141,7 +141,7 @@ func TestADrillTellsWhatToAddWhereThereIsNoWayOut(t *testing.T) {
 		"alone --fail a#0=500":                   "takes <provider>=<fault>",
 		"alone --fail a=sick":                    `unknown word "sick"`,
 		"alone --scenario x":                     "takes basic_success, api_key_fallback",
-		"alone --protocol http":                  "takes openai, responses or anthropic",
+		"alone --protocol http":                  "takes openai, responses, anthropic",
 		"alone --fail a=500 --requests 0":        "from 1 to 100",
 		"alone --fail a=500 --scenario all_fail": "without --fail",
 		"alone two":                              "at most 1 arg",

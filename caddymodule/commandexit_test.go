@@ -187,9 +187,64 @@ func command(t *testing.T, arguments ...string) *exec.Cmd {
 	return cmd
 }
 
+// Whether a command line can be understood depends on no gateway: none runs here.
+func TestWhatNoFlagCanBeIsExitCode2(t *testing.T) {
+	goodFiles(t)
+	for line, says := range map[string]string{
+		"logs --limit 0":                      `"0" is no number from 1 to 1000`,
+		"logs --limit 1001 --follow":          `"1001" is no number from 1 to 1000`,
+		"logs --status 0":                     `"0" is no number from 100 to 599`,
+		"logs --outcome nonsense":             "it takes ok, error, partial, client_closed",
+		"logs --since yesterday":              `"yesterday" is neither a time such as`,
+		"logs --until -1h":                    `"-1h" is neither a time such as`,
+		"logs --before x --follow":            "does not go with --before",
+		"usage --by nonsense":                 "it takes model, asked, client, provider, key, endpoint, class, day",
+		"usage --since tomorrow":              `"tomorrow" is neither a time such as`,
+		"usage --until 2026-13-01":            `"2026-13-01" is neither a time such as`,
+		"usage --address localhost:1-9":       "it takes an address such as localhost:2019",
+		"explain ../health":                   `"../health" is no request's id`,
+		"explain":                             "takes one argument",
+		"db stats --address localhost:x":      "it takes an address such as",
+		"db nonsense":                         `there is no command "nonsense"`,
+		"db reset all":                        "takes flags only",
+		"plan good --protocol soap":           "it takes openai, responses, anthropic",
+		"plan good --handler first":           `"first" is no number from 0`,
+		"plan":                                "takes one argument",
+		"drill good --protocol soap":          "it takes openai, responses, anthropic",
+		"drill --requests 0":                  `"0" is no number from 1 to 100`,
+		"drill --scenario nonsense":           "--scenario takes basic_success",
+		"config list --format yaml":           "it takes table, json",
+		"config list nonsense":                "invalid argument",
+		"keys test --timeout 0":               "--timeout takes a time above 0",
+		"add model -n n -p p -m m -t -1":      `"-1" is no number from 1`,
+		"add model -n n --route nowhere":      "--route takes <provider>/<model>",
+		"health --endpoint 127.0.0.1:9876":    "it takes a URL such as http://127.0.0.1:9876",
+		"chat good --url ftp://127.0.0.1":     "it takes a URL such as",
+		"reload --address localhost:1-9":      "it takes an address such as",
+		"start --port 0":                      "--port takes a number from 1 to 65535",
+		"health --endpoint http:///v1 --json": "it takes a URL such as",
+	} {
+		if got := run(t, "", words(line)...).want(t, 2, says, " --help\n"); got.stdout != "" || strings.Count(got.stderr, "\n") != 1 {
+			t.Errorf("%s prints %q and %q, want one line of error", line, got.stdout, got.stderr)
+		}
+	}
+	// What is understood, and cannot be done, is another thing.
+	for _, line := range []string{"logs --limit 1000 --since 7d --outcome OK", "usage --by Day", "plan good", "explain nobody", "health", "db stats --file nowhere.db"} {
+		run(t, "", append(words(line), "--json")...).want(t, 1)
+	}
+}
+
+// A gateway may know better than the command what cannot be asked.
+func TestWhatTheGatewayDoesNotUnderstandIsExitCode2(t *testing.T) {
+	keepingLog(t, answers(200, chatAnswer), answers(500, brokenBody))
+	run(t, "", "plan", "", "--address", adminAddress).want(t, 2, "the gateway says: the parameter model is missing")
+	run(t, "", "plan", "nobody", "--address", adminAddress).want(t, 1, `the gateway says: model "nobody" is not known`)
+	run(t, "", "explain", "nobody", "--address", adminAddress).want(t, 1, "no such request")
+}
+
 func TestLimitsOfLogsAreNumbersThatMakeSense(t *testing.T) {
 	keepingLog(t, answers(200, chatAnswer), answers(200, chatAnswer))
-	for limit, exit := range map[string]int{"-1": 1, "0": 1, "1001": 1, "1000000000": 1, "99999999999999999999": 2, "1e9": 2, "abc": 2, "": 2, "1;2": 2} {
+	for limit, exit := range map[string]int{"-1": 2, "0": 2, "1001": 2, "1000000000": 2, "99999999999999999999": 2, "1e9": 2, "abc": 2, "": 2, "1;2": 2} {
 		got := run(t, "", "logs", "--limit", limit, "--address", adminAddress).want(t, exit, "limit")
 		if got.stdout != "" || strings.Count(got.stderr, "\n") != 1 {
 			t.Errorf("logs --limit %q prints %q and %q, want one line of error", limit, got.stdout, got.stderr)

@@ -80,8 +80,8 @@ func (f *follower) goOn() ([]requestSummary, error) {
 		// The endpoint may be gone for a moment at each reload.
 		if f.failed++; f.failed == 2 {
 			note := "the gateway does not answer"
-			if said := gatewayError(""); errors.As(err, &said) {
-				note = escape(said.Error())
+			if said, refused := gatewayError(""), (usageError{}); errors.As(err, &said) || errors.As(err, &refused) {
+				note = escape(err.Error())
 			}
 			f.cmd.PrintErrln("Note: " + note + "; asking again every second")
 		}

@@ -38,7 +38,7 @@ request log is, broken files, and each key.`,
 		Args:         noArguments,
 		SilenceUsage: true,
 	}
-	cmd.Flags().StringVarP(&endpoint, "endpoint", "e", "", "Where the gateway serves (default \"http://127.0.0.1:9876\", or as LLM_HOST and LLM_PORT say)")
+	cmd.Flags().VarP(aURL(&endpoint), "endpoint", "e", "Where the gateway serves (default \"http://127.0.0.1:9876\", or as LLM_HOST and LLM_PORT say)")
 	cmd.Flags().BoolVarP(&detailed, "detailed", "d", false, "Ask about providers and models too")
 	addAddressFlag(cmd)
 	addEnvFileFlag(cmd)

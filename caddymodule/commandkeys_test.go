@@ -24,7 +24,7 @@ func TestCommandsAskTheRunningGateway131(t *testing.T) {
 		{"plan.json", "plan m --json", 0, ""},
 		{"plan_messages.txt", "plan any-thing --protocol anthropic --stream --handler 0", 0, ""},
 		{"", "plan unknown", 1, `the gateway says: model "unknown" is not known`},
-		{"", "plan m --protocol smoke", 1, `"smoke" is none of [openai responses anthropic]`},
+		{"", "plan m --protocol smoke", 2, `invalid argument "smoke"`},
 		{"", "plan m --handler 7", 1, "is not known to handler"},
 		{"", "keys list unknown", 1, `the gateway says: provider "unknown" is not known`},
 	} {

@@ -9,10 +9,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
 )
 
 func usageCommand() *cobra.Command {
-	var by, since, until string
+	by := logging.ByModel
+	var since, until string
 	cmd := &cobra.Command{
 		Use:   "usage [--by model|asked|client|provider|key|endpoint|class|day] [--since <time>]",
 		Short: "Sums up requests, tokens and cost",
@@ -25,13 +28,13 @@ for those of requests for whose model there are none.
 A time is RFC 3339, or how long ago: 90m, 24h, 7d.`,
 		Args: noArguments,
 	}
-	cmd.Flags().StringVar(&by, "by", "model", "What is summed by: model, asked, client, provider, key, endpoint, class or day")
-	cmd.Flags().StringVar(&since, "since", "", "Only requests that began then or later")
-	cmd.Flags().StringVar(&until, "until", "", "Only requests that began before")
+	cmd.Flags().Var(aWord(&by, usageGroups...), "by", "What is summed by: model, asked, client, provider, key, endpoint, class or day")
+	cmd.Flags().Var(aTime(&since), "since", "Only requests that began then or later")
+	cmd.Flags().Var(aTime(&until), "until", "Only requests that began before")
 	addAddressFlag(cmd)
 	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		query := url.Values{"by": {by}}
+		query := url.Values{"by": {string(by)}}
 		if since != "" {
 			query.Set("since", since)
 		}
@@ -68,7 +71,7 @@ running gateway (log in its block).
 	cmd.RunE = func(cmd *cobra.Command, arguments []string) error {
 		// Dots and slashes would make another path of it.
 		if !requestID.MatchString(arguments[0]) {
-			return fmt.Errorf("%q is no request's id; it is the X-Request-Id of an answer", arguments[0])
+			return usageError{fmt.Sprintf("%q is no request's id; it is the X-Request-Id of an answer", arguments[0])}
 		}
 		var answer requestAnswer
 		if err := askAdmin(cmd, "/llm_proxy/requests/"+arguments[0], "", &answer); err != nil {

@@ -45,8 +45,8 @@ func TestCommandsTellWhatBecameOfRequests(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^b +1 +1 +0 +0 +2 +5 +0 +0 +2 +0 +\? +\S+$`).MatchString(usage) {
 		t.Errorf("usage prints\n%s", usage)
 	}
-	run(t, "", "usage", "--by", "moon", address).want(t, 1, `"moon" is none of`)
-	run(t, "", "logs", "--limit", "0", address).want(t, 1, "no number from 1 to 1000")
+	run(t, "", "usage", "--by", "moon", address).want(t, 2, "it takes model, asked")
+	run(t, "", "logs", "--limit", "0", address).want(t, 2, "no number from 1 to 1000")
 	run(t, "", "logs", "--limit", "x", address).want(t, 2, "invalid argument")
 	run(t, "", "explain", "nobody", address).want(t, 1, "no such request")
 	run(t, "", "explain", address).want(t, 2)

@@ -5,12 +5,15 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
 )
 
 func logsCommand() *cobra.Command {
 	var client, model, provider, class, outcome, since, until, before string
 	var trouble, follow bool
-	var limit, status int
+	var status int
+	limit := 20
 	cmd := &cobra.Command{
 		Use:   "logs [--follow] [--trouble] [--since <time>] [--client <name>] [--model <name>] ...",
 		Short: "Lists what became of requests, the newest first",
@@ -28,16 +31,17 @@ that ends, until Ctrl+C. It survives reloads and restarts of the gateway. With
 	flags := cmd.Flags()
 	flags.BoolVarP(&follow, "follow", "f", false, "Go on with the requests that end from now on")
 	flags.BoolVar(&trouble, "trouble", false, "Only requests that did not end well")
-	flags.StringVar(&since, "since", "", "Only requests that began then or later")
-	flags.StringVar(&until, "until", "", "Only requests that began before")
+	flags.Var(aTime(&since), "since", "Only requests that began then or later")
+	flags.Var(aTime(&until), "until", "Only requests that began before")
 	flags.StringVar(&before, "before", "", "Only requests that began before the one with this id")
 	flags.StringVar(&client, "client", "", "Only requests of this client")
 	flags.StringVar(&model, "model", "", "Only requests that asked for this model")
 	flags.StringVar(&provider, "provider", "", "Only requests that this provider answered")
 	flags.StringVar(&class, "class", "", "Only requests that failed so, such as rate_limited")
-	flags.StringVar(&outcome, "outcome", "", "Only requests that ended so: ok, error, partial or client_closed")
-	flags.IntVar(&status, "status", 0, "Only requests that were answered with this status")
-	flags.IntVar(&limit, "limit", 20, "How many, at most 1000")
+	flags.Var(aWord(&outcome, logging.OutcomeOK, logging.OutcomeError, logging.OutcomePartial, logging.OutcomeClientClosed), "outcome",
+		"Only requests that ended so: ok, error, partial or client_closed")
+	flags.Var(aNumber(&status, 100, 599), "status", "Only requests that were answered with this status")
+	flags.Var(aNumber(&limit, 1, 1000), "limit", "How many, at most 1000")
 	addAddressFlag(cmd)
 	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -10,10 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
 func planCommand() *cobra.Command {
-	var protocol, handler string
+	protocol, handler := translate.Chat, -1
 	var stream bool
 	cmd := &cobra.Command{
 		Use:   "plan <model> [--protocol openai|responses|anthropic] [--stream]",
@@ -26,15 +28,15 @@ tried, those that would not at the end or where they stand, with the reason.
 Exits with 1 when the model is not known, or when nothing would be asked.`,
 		Args: justOne("a model"),
 	}
-	cmd.Flags().StringVar(&protocol, "protocol", "openai", "What the client speaks: openai, responses or anthropic")
+	cmd.Flags().Var(aProtocol(&protocol), "protocol", "What the client speaks: openai, responses or anthropic")
 	cmd.Flags().BoolVar(&stream, "stream", false, "The client wants a stream")
-	cmd.Flags().StringVar(&handler, "handler", "", "Number of the llm_proxy block that is asked (default all)")
+	cmd.Flags().Var(aNumber(&handler, 0, math.MaxInt), "handler", "Number of the llm_proxy block that is asked, -1: all")
 	addAddressFlag(cmd)
 	addJSONFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, arguments []string) error {
-		query := url.Values{"model": {arguments[0]}, "protocol": {protocol}, "stream": {strconv.FormatBool(stream)}}
-		if handler != "" {
-			query.Set("handler", handler)
+		query := url.Values{"model": {arguments[0]}, "protocol": {string(protocol)}, "stream": {strconv.FormatBool(stream)}}
+		if handler >= 0 {
+			query.Set("handler", strconv.Itoa(handler))
 		}
 		var answer planAnswer
 		if err := askAdmin(cmd, "/llm_proxy/plan?"+query.Encode(), "", &answer); err != nil {

@@ -23,7 +23,7 @@ func TestRefusedChangesLeaveEveryFileAsItWas(t *testing.T) {
 		{"add provider -n p -d P -u http://127.0.0.1:1 -f openai", "", 1, `provider "p" exists already, as config/providers/p.json; --overwrite replaces it`}, // 140
 		{"add provider -n P -d P -u http://127.0.0.1:1 -f openai", "", 1, "in upper and lower case only"},
 		{"add provider -n acme -d ' ' -u http://127.0.0.1:1 -f openai", "", 1, "all flags are needed: --display-name is missing"}, // 148
-		{"add provider -n acme -d A -u http://127.0.0.1:1 -f soap", "", 1, `the format "soap" is not known; it is one of openai, responses, anthropic, gemini, azure`},
+		{"add provider -n acme -d A -u http://127.0.0.1:1 -f soap", "", 2, `invalid argument "soap" for "-f, --format" flag: it takes openai, responses, anthropic, gemini, azure`},
 		{"add provider -n ../acme -d A -u http://127.0.0.1:1 -f openai", "", 1, `"../acme" cannot name a provider`},
 		{"add provider -n a/b -d A -u http://127.0.0.1:1 -f openai", "", 1, "cannot name a provider"},
 		{"add provider -n a\x00b -d A -u http://127.0.0.1:1 -f openai", "", 1, `"a\x00b" cannot name a provider`},
@@ -43,8 +43,8 @@ func TestRefusedChangesLeaveEveryFileAsItWas(t *testing.T) {
 		{"add model --route p/up", "", 2, "all flags are needed: --name is missing"},
 		{"add model -n new -p nobody -m up", "", 1, `there is no provider "nobody"`}, // 142
 		{"add model -n new -p p -m up --route nobody/up", "", 1, "model_routings[1].provider"},
-		{"add model -n new --route up", "", 1, "--route takes <provider>/<model>"},
-		{"add model -n new -p p -m up -t 0", "", 1, "--timeout takes a number of seconds above 0"},
+		{"add model -n new --route up", "", 2, "--route takes <provider>/<model>"},
+		{"add model -n new -p p -m up -t 0", "", 2, `"0" is no number from 1`},
 		{"add model -n new -p p -m up -t soon", "", 2, "invalid argument"},
 		{"add model -n new -p p -m up --fallback new", "", 1, "falls back to itself"},
 		{"add model -n m -p p -m up", "", 1, `model "m" exists already, as config/models/m.json`},

@@ -32,7 +32,7 @@ told at once. --json tells both as the administration API does.`,
 		Args:         noArguments,
 		SilenceUsage: true,
 	}
-	cmd.Flags().StringVar(&address, "address", "", "Address of the administration API, if it is not the default")
+	cmd.Flags().Var(anAddress(&address), "address", "Address of the administration API, if it is not the default")
 	cmd.Flags().StringVarP(&config, "config", "c", "", "Configuration file that tells the address")
 	cmd.Flags().StringVarP(&adapter, "adapter", "a", "", "Adapter of the configuration file")
 	addJSONFlag(cmd)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -21,7 +20,7 @@ type newProvider struct {
 	// BaseURL is where the API is; where it has no path, that is the usual one of
 	// the format.
 	BaseURL string
-	// Format is one of providerFormats, in any case.
+	// Format is one of providerFormats.
 	Format string
 	// Keyless says that it takes no key, as local servers do.
 	Keyless bool
@@ -74,10 +73,6 @@ type quirksText struct {
 
 // text is the provider's file.
 func (p *newProvider) text() ([]byte, error) {
-	format := strings.ToLower(strings.TrimSpace(p.Format))
-	if !slices.Contains(providerFormats, format) {
-		return nil, fmt.Errorf("the format %q is not known; it is one of %s", p.Format, strings.Join(providerFormats, ", "))
-	}
 	if strings.TrimSpace(p.DisplayName) == "" {
 		return nil, errors.New("the display name is empty; it is what people are shown")
 	}
@@ -85,19 +80,19 @@ func (p *newProvider) text() ([]byte, error) {
 	file := providerText{
 		Name: p.Name, DisplayName: strings.TrimSpace(p.DisplayName), Enabled: true,
 		APIKeys:        &apiKeysText{[]string{"{PROVIDER}_API_KEY", "{PROVIDER}_API_KEY_{INDEX}"}},
-		Endpoints:      endpointsText{BaseURL: base, CompatibleFormat: format},
+		Endpoints:      endpointsText{BaseURL: base, CompatibleFormat: p.Format},
 		Authentication: authText{Type: "bearer", HeaderName: "Authorization", HeaderFormat: "Bearer {api_key}"},
 	}
 	root := ""
 	if !hasPath(base) {
-		root = map[string]string{"gemini": "/v1beta/openai", "azure": "/openai/v1"}[format]
+		root = map[string]string{"gemini": "/v1beta/openai", "azure": "/openai/v1"}[p.Format]
 		if root == "" {
 			root = "/v1"
 		}
 	}
 	e := &file.Endpoints
 	e.Models = root + "/models"
-	switch format {
+	switch p.Format {
 	case "openai":
 		e.Completions = root + "/chat/completions"
 	case "responses":
