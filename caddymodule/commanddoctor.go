@@ -50,8 +50,8 @@ func doctorCommand() *cobra.Command {
 		Long: `Checks the Caddyfile of the working directory (--config names another), the
 provider and model files, variables and keys, .env, the request log, the ports and
 the running gateway, and tells of each what is wrong and what to do about it. It
-asks nobody but this machine, unless --network lets it ask the providers whether
-their keys work.
+asks nobody but this machine, and the PostgreSQL of the request log, unless
+--network lets it ask the providers whether their keys work.
 
 --fix does what can be done without harm: permissions, directories that are not
 there, .env with a new CLIENT_API_KEY where there is none, .env in .gitignore, and

@@ -219,18 +219,6 @@ func TestDoctorAsksProvidersOnlyWhenItMay(t *testing.T) {
 	}
 }
 
-func TestDoctorTellsWhereThePostgreSQLIs(t *testing.T) {
-	g := sound(t)
-	writeIn(t, g.dir, "Caddyfile", strings.Replace(read(t, "Caddyfile"), "log sqlite llm.db", "log postgres postgres://me:"+canaries[0]+"@db.example/llm {\n\t\t\tspill spill.db\n\t\t}", 1))
-	got := run(t, "", "doctor", "--address", startAdmin).want(t, 0)
-	got.wantNoCanary(t)
-	for _, want := range []string{"it is in PostgreSQL, at db.example:5432/llm; whether", "spill.db will be made when the gateway starts"} {
-		if !strings.Contains(got.stdout, want) {
-			t.Errorf("doctor says\n%s\nwant %q", got.stdout, want)
-		}
-	}
-}
-
 func TestDoctorTellsAnotherCaddyFromItsGateway(t *testing.T) {
 	sound(t)
 	other := serve(t, answers(404, `{"error":"unknown"}`))

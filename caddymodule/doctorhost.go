@@ -3,10 +3,8 @@ package caddymodule
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,7 +14,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 )
 
@@ -88,61 +85,6 @@ func ignoreEnvFile() (string, error) {
 		text = append(text, '\n')
 	}
 	return "added .env to .gitignore", exchangeFile(".gitignore", append(text, "/.env\n"...), mode)
-}
-
-// checkLog looks at the request log of a block.
-func (x *examination) checkLog(block *Handler) {
-	path := block.Log.SQLite
-	if place, err := logging.Place(block.Log.dsn); block.Log.Postgres != "" && err == nil {
-		x.ok("log", "it is in PostgreSQL, at %s; whether that answers a running gateway tells", place)
-		path = block.Log.Spill
-	}
-	if path == "" {
-		return
-	}
-	directory := filepath.Dir(path)
-	probe, err := os.CreateTemp(directory, ".llm-proxy-*")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		x.fail("log", fmt.Sprintf("the directory %s of the request log is not there", directory), "make it", func() (string, error) {
-			return "made the directory " + directory, os.MkdirAll(directory, 0o700)
-		})
-		return
-	case err != nil:
-		x.fail("log", fmt.Sprintf("the directory %s of the request log cannot be written to: %v", directory, cause(err)), "let the user of the gateway write to it", nil)
-		return
-	}
-	_ = probe.Close()
-	_ = os.Remove(probe.Name())
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		x.ok("log", "%s will be made when the gateway starts", path)
-		return
-	}
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		x.fail("log", fmt.Sprintf("%s has mode %04o, so others can read who asked for what", path, info.Mode().Perm()), "chmod 600 "+path, func() (string, error) {
-			return "took the permissions of others from " + path, os.Chmod(path, 0o600)
-		})
-	}
-	if block.Log.Postgres != "" {
-		return // the spill is looked after by whoever opens it
-	}
-	found, err := logging.Inspect(x.ctx, path)
-	switch {
-	case err != nil:
-		x.fail("log", err.Error(), "let the user of the gateway read and write it", nil)
-	case found.Damage != "":
-		x.fail("log", fmt.Sprintf("%s is damaged: %s", path, found.Damage), "rename it; the gateway makes a new one", func() (string, error) {
-			aside, err := logging.SetAside(path, x.now)
-			return fmt.Sprintf("renamed the damaged %s to %s", path, filepath.Base(aside)), err
-		})
-	case found.Version > found.Known:
-		x.fail("log", fmt.Sprintf("%s has schema version %d, and this program knows %d", path, found.Version, found.Known), "use the program that wrote it, or another file", nil)
-	case found.Free < found.Floor:
-		x.warn("log", fmt.Sprintf("the disk of %s has %d MiB left; with less than %d the log stops", path, found.Free>>20, found.Floor>>20), "make room")
-	default:
-		x.ok("log", "%s is sound, with schema version %d", path, found.Version)
-	}
 }
 
 // checkRunning asks the running Caddy, if there is one, how its gateway is.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -19,9 +18,16 @@ type Inspection struct {
 	Version, Known int
 	// Damage says what is wrong inside of it. Empty: nothing.
 	Damage string
-	// Free is how many bytes the disk has left, and Floor how many the log leaves
-	// to others: with less it stops writing. Both are 0 where that is not known.
-	Free, Floor uint64
+}
+
+// Room tells how many bytes the disk of a directory has left, and how many of them the
+// log leaves to others: with less it stops writing. Both are 0 where that is not known.
+func Room(directory string) (free, floor uint64) {
+	free, total, err := freeSpace(directory)
+	if err != nil {
+		return 0, 0
+	}
+	return free, spaceFloor(total)
 }
 
 // Inspect looks at the SQLite database at path, which may be open elsewhere, and
@@ -29,9 +35,6 @@ type Inspection struct {
 // gigabyte. The error is that of a file that cannot be read.
 func Inspect(ctx context.Context, path string) (*Inspection, error) {
 	found := new(Inspection)
-	if free, total, err := freeSpace(filepath.Dir(path)); err == nil {
-		found.Free, found.Floor = free, spaceFloor(total)
-	}
 	files, err := migrations.ReadDir("migrations")
 	if err != nil {
 		return nil, err
