@@ -32,7 +32,7 @@ type conditions struct{}
 func (conditions) Describe(to chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		breakerOpen, configOK, keysByState, requestsInFlight, openStreams,
-		logQueued, logWritten, logDropped, logSize, logHealthy,
+		logQueued, logWritten, logDropped, logSize, logHealthy, logSpilled, logSpillSize,
 	} {
 		to <- desc
 	}

@@ -21,6 +21,10 @@ var (
 		"What the request log takes on the disk.", nil, nil)
 	logHealthy = prometheus.NewDesc("caddy_llm_proxy_log_healthy",
 		"0 while something keeps a request log from being written, else 1. Absent where none is kept.", nil, nil)
+	logSpilled = prometheus.NewDesc("caddy_llm_proxy_log_spill_length",
+		"Records of requests that wait in the spill until PostgreSQL takes them. Absent where no log is kept there.", nil, nil)
+	logSpillSize = prometheus.NewDesc("caddy_llm_proxy_log_spill_size_bytes",
+		"What the spill takes on the disk. Absent where no log is kept on PostgreSQL.", nil, nil)
 )
 
 // logs are the open request logs of the process, each once, and what those that were
@@ -52,7 +56,7 @@ func (l *logList) retire(log *logging.Log) {
 }
 
 // sum adds up the open logs and those of before. Healthy says that all are that are
-// open, kept that there is any.
+// open, kept that there is any. Spill is nil where none of them has one.
 func (l *logList) sum() (sum logging.Stats, kept bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,6 +68,14 @@ func (l *logList) sum() (sum logging.Stats, kept bool) {
 		sum.Dropped = plus(sum.Dropped, stats.Dropped)
 		sum.FileSize += stats.FileSize
 		sum.Healthy = sum.Healthy && stats.Healthy
+		if stats.Spill == nil {
+			continue
+		}
+		if sum.Spill == nil {
+			sum.Spill = new(logging.SpillStats)
+		}
+		sum.Spill.Waiting += stats.Spill.Waiting
+		sum.Spill.FileSize += stats.Spill.FileSize
 	}
 	return sum, len(l.open) > 0
 }
@@ -101,4 +113,8 @@ func collectLogs(to chan<- prometheus.Metric) {
 		value = 1
 	}
 	to <- prometheus.MustNewConstMetric(logHealthy, prometheus.GaugeValue, value)
+	if sum.Spill != nil {
+		to <- prometheus.MustNewConstMetric(logSpilled, prometheus.GaugeValue, float64(sum.Spill.Waiting))
+		to <- prometheus.MustNewConstMetric(logSpillSize, prometheus.GaugeValue, float64(sum.Spill.FileSize))
+	}
 }

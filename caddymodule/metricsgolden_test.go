@@ -31,7 +31,7 @@ func touch() {
 
 func TestTheNamesOfMetricsStay(t *testing.T) {
 	g, _ := operated(t)
-	g.config = strings.Replace(g.config, "breaker {", "log sqlite "+filepath.Join(g.dir, "requests.db")+"\n breaker {", 1)
+	g.config = strings.Replace(g.config, "breaker {", "log postgres postgres://nobody@127.0.0.1:1/logs {\n spill "+filepath.Join(g.dir, "spill.db")+"\n}\n breaker {", 1)
 	if err := g.reload(); err != nil {
 		t.Fatal(err)
 	}

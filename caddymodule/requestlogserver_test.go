@@ -94,6 +94,31 @@ func TestHealthTellsOfTheSpill(t *testing.T) {
 	}
 }
 
+func TestMetricsTellWhatWaitsInTheSpill(t *testing.T) {
+	const waiting, size = "caddy_llm_proxy_log_spill_length", "caddy_llm_proxy_log_spill_size_bytes"
+	server := postgrestest.Start(t)
+	g, spill := keepingServerLog(t, server.DSN(t))
+	server.Kill()
+	for range 3 {
+		g.post(chatPath, chatRequest).want(t, 200)
+	}
+	comesTrue(t, "the spill does not have the requests", func() bool { return metrics(t)[waiting] == 3 })
+	if info, err := os.Stat(spill); err != nil || metrics(t)[size] < float64(info.Size()) {
+		t.Errorf("the spill has %v bytes, want at least those of %v (%v)", metrics(t)[size], info, err)
+	}
+	server.Launch(t)
+	comesTrue(t, "the spill is not emptied", func() bool { return metrics(t)[waiting] == 0 })
+
+	// Where no log needs one there is nothing to tell.
+	g.config = strings.Replace(g.config, "log postgres {env.TESTS_DSN} {\n retain 7d\n max_size 64MiB\n spill "+spill+"\n}", "log sqlite "+filepath.Join(t.TempDir(), "requests.db"), 1)
+	g.wantReload(t, "")
+	if got := metrics(t); got["caddy_llm_proxy_log_size_bytes"] == 0 {
+		t.Errorf("of the log in a file there is no size")
+	} else if n, told := got[waiting]; told {
+		t.Errorf("%s = %v without a spill, want none", waiting, n)
+	}
+}
+
 // The password of a DSN is told nowhere, whatever is wrong.
 func TestPasswordOfTheDatabaseIsToldNowhere(t *testing.T) {
 	const secret = "canary-pw"
