@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/keys"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/logging"
+	"github.com/caddy-llm-proxy/caddy-llm-proxy/routing"
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
@@ -30,8 +31,9 @@ func drillCommand() *cobra.Command {
 		Long: `Lets upstreams fail, and shows how routing answers: what the client sees, what is
 tried and passed over and why, which keys rest and which breakers open.
 
-The provider and model files are yours, and nothing else: a simulated provider in
-this process stands for every provider, keys are made up (as many as there are,
+The provider and model files are yours, those of the Caddyfile in the working
+directory where there is one, and nothing else: a simulated provider in this
+process stands for every provider, keys are made up (as many as there are,
 and at least one), and no host is ever asked. All waits are 200 times shorter.
 Settings of the Caddyfile have their defaults. Without a model, a setup of two
 providers that is built in is drilled.
@@ -71,7 +73,11 @@ say why it could not, and what to add.`,
 			if err != nil {
 				return err
 			}
-			if d.setup, err = readDrillSetup(loadOptions(cmd, nil), vars.environ); err != nil {
+			options, err := drillOptions(cmd)
+			if err != nil {
+				return err
+			}
+			if d.setup, err = readDrillSetup(options, vars.environ); err != nil {
 				return err
 			}
 			d.model = arguments[0]
@@ -79,6 +85,33 @@ say why it could not, and what to add.`,
 		return runDrill(cmd, d, scenarios)
 	}
 	return cmd
+}
+
+// drillOptions are the files that are drilled: those of the flags, else those of the
+// Caddyfile in the working directory, where it has a block.
+func drillOptions(cmd *cobra.Command) (routing.LoadOptions, error) {
+	options := loadOptions(cmd, nil)
+	if cmd.Flags().Changed("providers") || cmd.Flags().Changed("models") {
+		return options, nil
+	}
+	const otherwise = "say with --providers and --models which files to drill"
+	if err := adoptVariables(cmd); err != nil {
+		return options, err
+	}
+	config, err := findConfiguration("")
+	if err != nil {
+		return options, fmt.Errorf("%w; put that right, or %s", err, otherwise)
+	}
+	if config == nil {
+		return options, nil
+	}
+	options.ProvidersDir, options.ModelsDir = config.blocks[0].Providers, config.blocks[0].Models
+	for _, block := range config.blocks[1:] {
+		if block.Providers != options.ProvidersDir || block.Models != options.ModelsDir {
+			return options, fmt.Errorf("the llm_proxy blocks of %s have different files; %s", config.path, otherwise)
+		}
+	}
+	return options, nil
 }
 
 // scenariosOf are the scenarios that a command line asks for.

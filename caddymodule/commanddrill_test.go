@@ -183,6 +183,44 @@ func TestADrillAsksNoHostAndKnowsNoSecret(t *testing.T) {
 	}
 }
 
+// What is drilled is what start would serve.
+func TestADrillGoesByTheCaddyfile(t *testing.T) {
+	drilled := func(exit int, want string, arguments ...string) {
+		t.Helper()
+		got := run(t, "", append([]string{"drill", "mine", "--scenario", "basic_success"}, arguments...)...)
+		if got.exit != exit || !strings.Contains(got.stdout+got.stderr, want) {
+			t.Errorf("drill %q: exit code %d, %s%s; want %d, %q", arguments, got.exit, got.stdout, got.stderr, exit, want)
+		}
+	}
+	for _, name := range settingVariables {
+		unset(t, name)
+	}
+	g := files(t, map[string]string{"p": provider("p", "https://p.example", "")}, map[string]string{"m": model("m", "", "p/up")})
+	for _, kind := range []string{"providers", "models"} {
+		if err := os.MkdirAll("own/"+kind, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.write("own/providers", "q", provider("q", "https://q.example", ""))
+	g.write("own/models", "mine", model("mine", "", "q/up"))
+	drilled(1, `no model answers to "mine"`)
+	const site = "http://127.0.0.1:9087 {\n\tllm_proxy {\n\t\tproviders {$LLM_CONFIG:own}/providers\n\t\tmodels {$LLM_CONFIG:own}/models\n\t}\n}\n"
+	writeIn(t, g.dir, "Caddyfile", site)
+	drilled(0, "answered by q")
+	drilled(1, `no model answers to "mine"`, "--providers", "config/providers")
+	writeIn(t, g.dir, ".env", "LLM_CONFIG=config\n")
+	drilled(1, `no model answers to "mine"`)
+	unset(t, "LLM_CONFIG")
+	writeIn(t, g.dir, ".env", "")
+	writeIn(t, g.dir, "Caddyfile", site+strings.NewReplacer("own", "config", "9087", "9088").Replace(site))
+	drilled(1, "the llm_proxy blocks of Caddyfile have different files; say with --providers and --models")
+	drilled(0, "answered by q", "--providers", "own/providers", "--models", "own/models")
+	writeIn(t, g.dir, "Caddyfile", "http://127.0.0.1:9087 {\n\tllm_proxy {\n\t\tbogus\n\t}\n}\n")
+	drilled(1, "unrecognized subdirective 'bogus'")
+	writeIn(t, g.dir, "Caddyfile", "http://127.0.0.1:9087 {\n\trespond mine\n}\n")
+	drilled(1, `no model answers to "mine"`)
+}
+
 // Without any network a drill works as well.
 func TestADrillNeedsNoNetwork(t *testing.T) {
 	unshare, err := exec.LookPath("unshare")

@@ -84,7 +84,7 @@ func startGateway(cmd *cobra.Command, flags *startFlags) error {
 }
 
 // adoptVariables adds the variables of .env, and then those of --env-file, to the
-// environment of the process.
+// environment of the process, which Caddyfiles are read with.
 func adoptVariables(cmd *cobra.Command) error {
 	named, _ := cmd.Flags().GetString("env-file")
 	for _, path := range slices.Compact([]string{"", named}) {
@@ -107,6 +107,15 @@ func adoptVariables(cmd *cobra.Command) error {
 			}
 		}
 	}
+	// A Caddyfile's default is for a variable that is not set. One that is set to
+	// nothing, as compose files do it, would be a hole: a site without an address.
+	for _, name := range []string{hostVariable, portVariable, logLevelVariable, "LLM_CONFIG", "LLM_DATABASE"} {
+		if os.Getenv(name) == "" {
+			if err := os.Unsetenv(name); err != nil {
+				return fmt.Errorf("unsetting %s: %w", name, err)
+			}
+		}
+	}
 	return nil
 }
 
@@ -124,15 +133,6 @@ func (f *startFlags) adopt(cmd *cobra.Command) error {
 		return usageError{fmt.Sprintf("--log-level takes debug, info, warning or error, not %q", f.logLevel)}
 	case f.workers < 1:
 		return usageError{fmt.Sprintf("--workers takes a number above 0, not %d", f.workers)}
-	}
-	// A Caddyfile's default is for a variable that is not set. One that is set to
-	// nothing, as compose files do it, would be a hole: a site without an address.
-	for _, name := range []string{hostVariable, portVariable, logLevelVariable, "LLM_CONFIG", "LLM_DATABASE"} {
-		if os.Getenv(name) == "" {
-			if err := os.Unsetenv(name); err != nil {
-				return fmt.Errorf("unsetting %s: %w", name, err)
-			}
-		}
 	}
 	for _, v := range []struct{ flag, name, value string }{
 		{"host", hostVariable, f.host},
