@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,6 +49,9 @@ func showRequests(r *http.Request, query url.Values) (any, error) {
 	if err != nil {
 		return nil, badRequest(err)
 	}
+	if filter.Behind = after.ids; after.ids == nil && after.seq > 0 {
+		filter.After = &logging.Row{Seq: after.seq}
+	}
 	return asked(r, func(ctx context.Context, log *logging.Log) (any, error) {
 		if id := query.Get("before"); id != "" {
 			last, err := log.Request(ctx, id)
@@ -59,15 +63,13 @@ func showRequests(r *http.Request, query url.Values) (any, error) {
 			}
 			filter.After = &logging.Row{Record: *last}
 		}
-		rows, err := after.read(ctx, log, filter)
+		rows, err := log.Requests(ctx, filter)
 		answer := requestsAnswer{Requests: []requestSummary{}, Next: query.Get("after"), Log: log.Stats()}
-		newest := int64(-1)
 		for i := range rows {
 			answer.Requests = append(answer.Requests, summaryOf(&rows[i].Record, rows[i].AttemptCount))
-			if rows[i].Seq > newest {
-				newest = rows[i].Seq
-				answer.Next = logPlace{rows[i].Seq, rows[i].ID}.String()
-			}
+		}
+		if len(rows) > 0 {
+			answer.Next = after.behind(rows).String()
 		}
 		return answer, err
 	})
@@ -111,15 +113,34 @@ func filterIn(query url.Values) (f logging.Filter, err error) {
 	return f, nil
 }
 
-// logPlace is a row's place in the order in which rows are written. The row's ID
-// tells it from one that has the same number in a log that began anew.
+// logPlace is a place in the order in which rows are written.
 type logPlace struct {
 	seq int64
-	id  string
+	// ids are the rows that were read last, the last one first. Where a place has
+	// none it is just a number.
+	ids []string
 }
 
+// placeRows are how many rows a place has: as many may be deleted before what comes
+// behind them is read.
+const placeRows = 20
+
 // String is what the parameter after takes.
-func (p logPlace) String() string { return strconv.FormatInt(p.seq, 10) + "-" + p.id }
+func (p logPlace) String() string {
+	return strconv.FormatInt(p.seq, 10) + "-" + strings.Join(p.ids, ",")
+}
+
+// behind is the place behind rows that were read from this one on.
+func (p logPlace) behind(rows []logging.Row) logPlace {
+	read := slices.SortedFunc(slices.Values(rows), func(a, b logging.Row) int { return cmp.Compare(b.Seq, a.Seq) })
+	next := logPlace{seq: read[0].Seq}
+	for i := range read {
+		next.ids = append(next.ids, read[i].ID)
+	}
+	next.ids = append(next.ids, p.ids...)
+	next.ids = next.ids[:min(len(next.ids), placeRows)]
+	return next
+}
 
 // placeIn reads the parameter after: a place, or just its number.
 func placeIn(query url.Values) (p logPlace, err error) {
@@ -127,48 +148,12 @@ func placeIn(query url.Values) (p logPlace, err error) {
 	if text == "" {
 		return p, nil
 	}
-	number, id, _ := strings.Cut(text, "-")
-	if p.seq, err = strconv.ParseInt(number, 10, 64); err != nil || p.seq < 0 {
+	number, ids, _ := strings.Cut(text, "-")
+	if ids != "" {
+		p.ids = strings.Split(ids, ",")
+	}
+	if p.seq, err = strconv.ParseInt(number, 10, 64); err != nil || p.seq < 0 || len(p.ids) > placeRows {
 		return p, fmt.Errorf("after: %q is no place in the log; it takes what the answer before has as next", text)
 	}
-	p.id = id
 	return p, nil
-}
-
-// read returns the rows that a filter asks for and, with a place, only those
-// behind it. Where another row is there, or none, the log has begun anew, and so
-// do the rows.
-func (p logPlace) read(ctx context.Context, log *logging.Log, f logging.Filter) ([]logging.Row, error) {
-	if p.seq == 0 {
-		return log.Requests(ctx, f)
-	}
-	behind := f
-	if p.id == "" {
-		behind.After = &logging.Row{Seq: p.seq}
-		return log.Requests(ctx, behind)
-	}
-	behind.After = &logging.Row{Seq: p.seq - 1}
-	if f.Limit > 0 {
-		behind.Limit++ // for the row of the place itself
-	}
-	rows, err := log.Requests(ctx, behind)
-	if err != nil {
-		return nil, err
-	}
-	if len(rows) > 0 && rows[0].Seq == p.seq && rows[0].ID == p.id {
-		return rows[1:], nil
-	}
-	// The filter may leave out the row of the place: a since that is how long ago
-	// moves on.
-	there, err := log.Requests(ctx, logging.Filter{Order: logging.WrittenFirst, After: behind.After, Limit: 1})
-	if err != nil {
-		return nil, err
-	}
-	if len(there) == 0 || there[0].Seq != p.seq || there[0].ID != p.id {
-		return log.Requests(ctx, f)
-	}
-	if f.Limit > 0 && len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-	}
-	return rows, nil
 }

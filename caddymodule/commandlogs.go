@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -63,6 +64,14 @@ that ends, until Ctrl+C. It survives reloads and restarts of the gateway. With
 		if follow {
 			if before != "" || until != "" {
 				return usageError{"--follow goes on from now, so it does not go with --before and --until"}
+			}
+			if since != "" {
+				// How long ago moves on: a request that takes longer would be left out.
+				began, err := momentIn(since, time.Now())
+				if err != nil {
+					return err
+				}
+				query.Set("since", began.Format(time.RFC3339Nano))
 			}
 			f := follower{cmd: cmd, filter: query, out: newOutput(cmd)}
 			return f.follow(limit)

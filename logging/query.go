@@ -46,6 +46,12 @@ type Filter struct {
 	Order Order
 	// After is the last row of the page before: this one begins behind it.
 	After *Row
+	// Behind are, for WrittenFirst, the IDs of rows that were seen before: the page
+	// begins behind the one of them that was written last, of those that are still
+	// there, and else at the beginning. Rows are deleted by when they began, so the
+	// one that was written last may be the first to go; and in a file their Seq goes
+	// to another one then.
+	Behind []string
 	// Limit is how many rows are returned at most. Default: 100; at most 1000.
 	Limit int
 }
@@ -90,9 +96,14 @@ func (w *where) String() string {
 
 // statement is the query for a filter. Values are always parameters, and columns
 // always of our own writing.
-func (f *Filter) statement() (string, []any, error) {
+//
+// Rows beyond last are left out; 0: none are.
+func (f *Filter) statement(last int64) (string, []any, error) {
 	var w, of where
 	w.span(f.Since, f.Until)
+	if last > 0 {
+		w.add("seq <= ?", last)
+	}
 	for _, equal := range []struct{ column, value string }{
 		{"client", f.Client},
 		{"asked", f.Asked},
@@ -133,6 +144,14 @@ func (f *Filter) statement() (string, []any, error) {
 		if f.After != nil {
 			w.add("seq > ?", f.After.Seq)
 		}
+		if len(f.Behind) > 0 {
+			ids := make([]any, len(f.Behind))
+			for i, id := range f.Behind {
+				ids[i] = clean(id, maxName)
+			}
+			// In the order of writing, from the end: usually the first row is it.
+			w.add("seq > COALESCE((SELECT seq FROM requests WHERE id IN (?"+strings.Repeat(", ?", len(ids)-1)+") ORDER BY seq DESC LIMIT 1), 0)", ids...)
+		}
 	default:
 		return "", nil, fmt.Errorf("unknown order %q", f.Order)
 	}
@@ -162,12 +181,19 @@ func (l *Log) query(ctx context.Context, f func(context.Context, *sqlx.DB) error
 // Requests returns a page of requests. What waits in the queue is not among them:
 // see Flush.
 func (l *Log) Requests(ctx context.Context, f Filter) ([]Row, error) {
-	statement, values, err := f.statement()
-	if err != nil {
-		return nil, fmt.Errorf("reading the request log: %w", err)
-	}
 	var found []requestRow
-	err = l.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
+	err := l.query(ctx, func(ctx context.Context, db *sqlx.DB) error {
+		var last int64
+		if l.spill != nil && f.Order == WrittenFirst {
+			var err error
+			if last, err = settled(ctx, db); err != nil {
+				return err
+			}
+		}
+		statement, values, err := f.statement(last)
+		if err != nil {
+			return err
+		}
 		return db.SelectContext(ctx, &found, db.Rebind(statement), values...)
 	})
 	if err != nil {

@@ -396,7 +396,7 @@ func TestListsAreReadInTheirOrder(t *testing.T) {
 		{Filter{Order: WrittenFirst, After: row}, "INTEGER PRIMARY KEY"},
 		{Filter{Order: WrittenFirst, After: row, Client: "c"}, "INTEGER PRIMARY KEY"},
 	} {
-		statement, values, err := tc.filter.statement()
+		statement, values, err := tc.filter.statement(0)
 		if err != nil {
 			t.Fatal(err)
 		}
