@@ -16,7 +16,7 @@ func addCommand() *cobra.Command {
 		addProviderCommand(), addModelCommand(), addKeyCommand())
 }
 
-// maxGivenFile is the largest file that is taken with --file.
+// maxGivenFile is the largest file that is taken with --file, or --answers of setup.
 const maxGivenFile = 4 << 20
 
 func addProviderCommand() *cobra.Command {
@@ -108,12 +108,21 @@ func readGiven(cmd *cobra.Command, path string) ([]byte, error) {
 		defer file.Close()
 		from = file
 	}
-	text, err := io.ReadAll(io.LimitReader(from, maxGivenFile+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("reading --file: %w", err)
-	case len(text) > maxGivenFile:
-		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxGivenFile>>20)
+	text, err := readAtMost(from, maxGivenFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading --file %s: %w", path, cause(err))
+	}
+	return text, nil
+}
+
+// readAtMost reads all that there is, and refuses it where it is more than so many bytes.
+func readAtMost(from io.Reader, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(from, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("it is larger than %d MiB", most>>20)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return text, nil
 }

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -92,12 +91,9 @@ func readEnvFile(path string) (string, error) {
 		return "", err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxEnvFile+1))
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("reading the file of variables: %w", err)
-	case len(text) > maxEnvFile:
-		return "", fmt.Errorf("reading the file of variables %s: it is larger than %d MiB", path, maxEnvFile>>20)
+	text, err := readAtMost(file, maxEnvFile)
+	if err != nil {
+		return "", fmt.Errorf("reading the file of variables %s: %w", path, cause(err))
 	}
 	return string(text), nil
 }

@@ -161,9 +161,14 @@ func (f *setupFlags) prepare(cmd *cobra.Command, w *wizard) error {
 
 // readAnswers takes the answers, and the secrets, from a file.
 func (w *wizard) readAnswers(path string) error {
-	text, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return usageError{fmt.Sprintf("reading the answers: %v", err)}
+	}
+	defer file.Close()
+	text, err := readAtMost(file, maxGivenFile)
+	if err != nil {
+		return fmt.Errorf("reading the answers in %s: %w", path, cause(err))
 	}
 	var answers answersFile
 	decoder := json.NewDecoder(bytes.NewReader(text))

@@ -208,6 +208,10 @@ func TestSetupTakesAnswersFromAFile(t *testing.T) {
 		wantFiles(t, "answers.json")
 	}
 	run(t, "", "setup", "--answers", "missing.json").want(t, 2, "missing.json")
+	// What never ends is not read for ever.
+	run(t, "", "setup", "--answers", "/dev/zero").want(t, 1, "/dev/zero: it is larger than 4 MiB")
+	run(t, "", "add", "provider", "--file", "/dev/zero").want(t, 1, "/dev/zero: it is larger than 4 MiB")
+	run(t, "", "config", "list", "--env-file", "/dev/zero").want(t, 1, "/dev/zero: it is larger than 1 MiB")
 	run(t, "", "setup", "--quick", "--resume").want(t, 2, "quick resume", "see caddy llm-proxy setup --help")
 }
 

@@ -29,7 +29,12 @@ type setupProgress struct {
 // none of this program's, counts as no progress.
 func readProgress() *setupProgress {
 	progress := new(setupProgress)
-	text, err := os.ReadFile(progressFile)
+	file, err := os.Open(progressFile)
+	if err != nil {
+		return progress
+	}
+	defer file.Close()
+	text, err := readAtMost(file, maxGivenFile)
 	if err != nil || json.Unmarshal(text, progress) != nil {
 		return new(setupProgress)
 	}
