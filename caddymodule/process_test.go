@@ -52,15 +52,37 @@ func spawn(t *testing.T, dir, upstream, global, directive string) *child {
 	}
 	go func() { c.ended <- c.cmd.Wait() }()
 	t.Cleanup(func() { _ = c.cmd.Process.Kill() })
-	comesTrue(t, "Caddy does not serve", func() bool {
-		got, err := http.Get(childURL + "/health")
-		if err != nil {
-			return false
-		}
-		got.Body.Close()
-		return got.StatusCode == 200
+	comesUp(t, childURL, c.ended, func() string {
+		said, _ := os.ReadFile(c.stderr)
+		return string(said)
 	})
 	return c
+}
+
+// comesUp waits until a Caddy of another process serves. That it ends instead is what
+// goes wrong; how long it takes is up to what else the machine has to do.
+func comesUp(t *testing.T, url string, ended chan error, said func() string) {
+	t.Helper()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if got, err := http.Get(url + "/health"); err == nil {
+			got.Body.Close()
+			if got.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("Caddy ended (%v):\n%s", err, said())
+		case <-deadline.C:
+			t.Fatalf("after a minute Caddy does not serve %s", url)
+		case <-tick.C:
+		}
+	}
 }
 
 // wait waits for the end of the process and returns its exit code, -1 for one that
