@@ -149,8 +149,9 @@ func bodyError(r *http.Request, err error) *translate.Error {
 		return &translate.Error{Status: http.StatusRequestTimeout, Message: "the request body did not arrive in time"}
 	}
 	e := &translate.Error{Status: http.StatusBadRequest, Message: "the request body could not be read to its end"}
-	// HTTP/1 tells of a client that left by its bytes alone, the others by the context.
-	if r.Context().Err() != nil || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(*net.OpError)) {
+	// What else goes wrong over HTTP/1 is a chunk that is none. Later versions end the
+	// stream, or the connection, for whatever they cannot read.
+	if r.ProtoMajor > 1 || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(*net.OpError)) {
 		e.Status = statusClientClosed
 	}
 	return e
