@@ -23,7 +23,7 @@ type insertion struct {
 	columns    int
 	groups     []int        // the dialect's
 	statements []*sqlx.Stmt // one for each of groups
-	values     []any        // backs those of rows
+	values     []any        // has no elements, only room for those of a batch
 }
 
 // inserts are the ways to insert the parts of a record.
@@ -131,16 +131,14 @@ func (s *store) insertRequests(ctx context.Context, tx *sqlx.Tx, records []*Reco
 	return seqs, nil
 }
 
-// rows are the values of no row yet.
-func (i *insertion) rows() []any {
-	clear(i.values) // those of the batch before need not stay in memory
-	return i.values[:0]
-}
+// rows are the values of no row yet, for insert.
+func (i *insertion) rows() []any { return i.values }
 
-// insert inserts rows of a table and returns how many were not there. It calls for as
-// many rows at a time as there are statements for.
+// insert inserts rows of a table and returns how many were not there. Each statement
+// has as many rows as there is one for.
 func (i *insertion) insert(ctx context.Context, tx *sqlx.Tx, values []any) (inserted int64, err error) {
-	i.values = values
+	i.values = values[:0]
+	defer clear(values) // what is written need not stay in memory
 	for at, n := range i.groups {
 		most := n * i.columns
 		if len(values) < most {

@@ -66,7 +66,7 @@ func Inspect(ctx context.Context, path string) (*Inspection, error) {
 // TotalsOf sums all requests of the SQLite database at path, which may be open
 // elsewhere, and changes nothing in it. size is what it takes on the disk, in bytes.
 // The error is that of a file that is missing, is no request log, or was written by
-// a newer version.
+// another version.
 func TotalsOf(ctx context.Context, path string) (totals Totals, size int64, err error) {
 	if totals, err = readTotals(ctx, path); err != nil {
 		return Totals{}, 0, fmt.Errorf("reading the request log %s: %w", path, err)
@@ -103,6 +103,8 @@ func readTotals(ctx context.Context, path string) (Totals, error) {
 		return Totals{}, errors.New("this is a database, but no request log")
 	case version > len(known):
 		return Totals{}, errNewer
+	case version < len(known):
+		return Totals{}, errors.New("the database was written by an older version of this program; a gateway that opens it brings it up to date")
 	}
 	return totalsIn(ctx, db, time.Time{}, time.Time{})
 }

@@ -79,7 +79,16 @@ func (i *ServerInspection) ask(ctx context.Context, db *sqlx.DB) (err error) {
 	rights := `SELECT CASE WHEN current_schema() IS NULL THEN has_database_privilege(current_database(), 'CREATE')
 		ELSE has_schema_privilege(current_schema(), 'CREATE') END`
 	if i.Version > 0 {
-		rights = "SELECT has_table_privilege('requests', 'SELECT') AND has_table_privilege('requests', 'INSERT') AND has_table_privilege('requests', 'DELETE')"
+		// Rows are locked too, for which UPDATE is needed.
+		rights = "SELECT true"
+		for _, table := range []string{"requests", "attempts", "labels", "skips", "bodies"} {
+			for _, right := range []string{"SELECT", "INSERT", "UPDATE", "DELETE"} {
+				rights += fmt.Sprintf(" AND has_table_privilege('%s', '%s')", table, right)
+			}
+		}
+		for _, numbered := range []string{"'requests', 'seq'", "'labels', 'id'"} {
+			rights += fmt.Sprintf(" AND has_sequence_privilege(pg_get_serial_sequence(%s), 'USAGE')", numbered)
+		}
 	}
 	return db.GetContext(ctx, &i.Allowed, rights)
 }

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,21 +66,25 @@ func TestWhatIsNoRequestLogHasNoTotals(t *testing.T) {
 		}
 		return path
 	}
-	newer := filepath.Join(dir, "newer")
-	l, err := Open(Options{Path: newer})
-	if err != nil {
-		t.Fatal(err)
+	of := func(version int) string {
+		path := filepath.Join(dir, fmt.Sprint("version ", version))
+		l, err := Open(Options{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.store.Load().write.Exec(fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		return path
 	}
-	if _, err := l.store.Load().write.Exec("PRAGMA user_version = 99"); err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
 	for path, want := range map[string]string{
 		filepath.Join(dir, "missing"):            "no such file",
 		dir:                                      "no regular file",
 		write("empty", ""):                       "no request log",
 		write("text", strings.Repeat("x", 4096)): "not a database",
-		newer:                                    errNewer.Error(),
+		of(99):                                   errNewer.Error(),
+		of(2):                                    "older version",
 	} {
 		if _, _, err := TotalsOf(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("TotalsOf(%q) = %v, want %q", path, err, want)
