@@ -209,7 +209,11 @@ func printStory(out *output, r *requestAnswer) {
 	if r.Streamed {
 		kind = "a stream"
 	}
-	out.printf("asked     %s, %s, for model %s (%s), %d bytes", client, r.Endpoint, r.Asked, kind, r.BytesIn)
+	what := fmt.Sprintf("for model %s (%s), %d bytes", r.Asked, kind, r.BytesIn)
+	if r.Asked == "" {
+		what = "for no model that could be read"
+	}
+	out.printf("asked     %s, %s, %s", client, r.Endpoint, what)
 	for i, a := range r.Tried {
 		out.printf("tried %d   %s, model %s, key %s, %s: %s", i+1, a.Provider, a.Model, a.KeyID, inMilliseconds(a.TookMS), attemptInWords(&a))
 	}

@@ -11,7 +11,7 @@ func TestCommandsTellWhatBecameOfRequests(t *testing.T) {
 	failing := answers(500, "{\"error\":{\"message\":\"down \\u001b[2Jfor now\",\"type\":\"server_error\"}}")
 	g, _ := keepingLog(t, failing, answers(200, chatAnswer))
 	id := g.post(chatPath, chatRequest).want(t, 200).header.Get("X-Request-Id")
-	g.post(chatPath, `{"model":"m"`).want(t, 400)
+	unread := g.post(chatPath, `{"model":"m"`).want(t, 400).header.Get("X-Request-Id")
 	const address = "--address=localhost:2999"
 
 	story := run(t, "", "explain", id, address).want(t, 0).stdout
@@ -26,6 +26,11 @@ func TestCommandsTellWhatBecameOfRequests(t *testing.T) {
 		if !regexp.MustCompile(want).MatchString(story) {
 			t.Errorf("explain does not say %s:\n%s", want, story)
 		}
+	}
+
+	const mistake = "chat/completions, for no model that could be read\nended     error, status 400, invalid_request, after "
+	if story := run(t, "", "explain", unread, address).want(t, 0).stdout; !strings.Contains(story, mistake) {
+		t.Errorf("explain does not say %s:\n%s", mistake, story)
 	}
 
 	logs := run(t, "", "logs", address).want(t, 0).stdout
