@@ -112,6 +112,49 @@ func TestKeysAreNotKeptInBodies(t *testing.T) {
 	}
 }
 
+// A model that repeats a key says it in pieces, and a client may write it with escapes.
+func TestKeysAreNotKeptInPieces(t *testing.T) {
+	const key, quoted = "upstream-secret-key", `\u0075pstream-\u0073ecret-key`
+	deltas := func(before, after string) string {
+		var b strings.Builder
+		for _, said := range []string{"it is upst", "ream-secret", "-k", "ey, yes"} {
+			b.WriteString("data: " + before + said + after + "\n\n")
+		}
+		return b.String()
+	}
+	events := map[string]string{
+		chatPath: deltas(`{"id":"a","object":"chat.completion.chunk","model":"up","choices":[{"index":0,"delta":{"content":"`, `"}}]}`) + "data: [DONE]\n\n",
+		"/v1/messages": "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"a\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up\",\"content\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\n" +
+			"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n" +
+			strings.ReplaceAll(deltas(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"`, `"}}`), "data:", "event: content_block_delta\ndata:") +
+			"event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n" +
+			"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":4}}\n\n" +
+			"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+	}
+	g, file := bodiesGateway(t, "bodies full", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		said := events[chatPath]
+		if strings.HasSuffix(r.URL.Path, "/messages") {
+			said = events["/v1/messages"]
+		}
+		_, _ = w.Write([]byte(said)) // the client judges
+	}))
+	for path, said := range events {
+		got := g.post(path, streamed(strings.Replace(goodRequests[path], `"hi"`, `"`+quoted+`"`, 1))).want(t, 200)
+		if got.body != said {
+			t.Fatalf("%s: the client got\n%s\nwant\n%s", path, got.body, said)
+		}
+		kept := explained(t, got.header.Get("X-Request-Id")).Bodies
+		want := strings.NewReplacer("it is upst", "it is [key removed]", "ream-secret", "", `"-k"`, `""`, "ey, yes", ", yes").Replace(said)
+		if kept == nil || kept.Answer != want || !strings.Contains(kept.Request, `"[key removed]"`) || strings.Contains(kept.Request, "ecret") {
+			t.Errorf("%s: kept is %+v, want the answer\n%s", path, kept, want)
+		}
+	}
+	if text, err := os.ReadFile(file + "-wal"); err != nil || strings.Contains(string(text), "ream-secret") || strings.Contains(string(text), key) {
+		t.Errorf("the database has the key, or is missing: %v", err)
+	}
+}
+
 func TestBodiesAreCutAtTheirSize(t *testing.T) {
 	g, _ := bodiesGateway(t, "bodies full {\n max_size 100\n}", simulated.New(simulated.Config{}))
 	request := streamed(strings.Replace(asking(chatRequest, "demo-long-50"), `"hi"`, `"`+strings.Repeat("x", 200)+`"`, 1))

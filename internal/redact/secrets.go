@@ -44,23 +44,23 @@ func NewSecrets(keys []string) *Secrets {
 	return &s
 }
 
-// Remove returns text with something else in the place of keys. Where it has been cut
-// at its end, the beginning of a key there goes, too. A key that a stream has spread
-// over several events is not found.
+// Remove returns text with something else in the place of keys, also of those that JSON
+// writes with escapes, or a stream in pieces. Where it has been cut at its end, the
+// beginning of a key there goes, too. A key in another encoding, such as Base64, is not
+// found.
 func (s *Secrets) Remove(text []byte, cut bool) []byte {
 	for _, key := range s.written {
 		if bytes.Contains(text, key) {
 			text = bytes.ReplaceAll(text, key, []byte(removed))
 		}
 	}
+	text = s.removeSpread(text, cut)
 	if !cut {
 		return text
 	}
 	for _, key := range s.written {
-		for n := min(len(key)-1, len(text)); n >= shortestRest; n-- {
-			if bytes.HasSuffix(text, key[:n]) {
-				return append(text[:len(text)-n:len(text)-n], removed...)
-			}
+		if n := beginning(text, key); n > 0 {
+			return append(text[:len(text)-n:len(text)-n], removed...)
 		}
 	}
 	return text
