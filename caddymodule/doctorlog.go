@@ -47,8 +47,10 @@ func (x *examination) checkServer(dsn string) {
 		x.fail("log", fmt.Sprintf("the tables in %s have schema version %d, and this program knows %d", at, found.Version, found.Known), "use the program that made them, or another search_path", nil)
 	case found.Version == 0 && !found.Allowed:
 		x.fail("log", at+" does not let this user make the tables", "grant it CREATE on the database, or on the schema of search_path", nil)
+	case found.Version < found.Known && !found.Allowed:
+		x.fail("log", fmt.Sprintf("%s does not let this user bring the tables from schema version %d to %d", at, found.Version, found.Known), "let a gateway start once with their owner in the DSN", nil)
 	case !found.Allowed:
-		x.fail("log", at+" does not let this user read and change the tables", "grant it SELECT, INSERT and DELETE on all of them, or name their owner in the DSN", nil)
+		x.fail("log", at+" does not let this user read and change the tables", "grant it SELECT, INSERT, UPDATE and DELETE on all of them and USAGE on their sequences, or name their owner in the DSN", nil)
 	case found.Version == 0:
 		x.ok("log", "%s answers; the tables will be made when the gateway starts", at)
 	case found.Version < found.Known:

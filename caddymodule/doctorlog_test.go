@@ -85,22 +85,32 @@ func TestDoctorAsksThePostgreSQLOfTheLog(t *testing.T) {
 		saidOfLog(t, log, 0)
 		makeLog(t)
 		said := saidOfLog(t, log, 0)
-		if !regexp.MustCompile(`^ok PostgreSQL [0-9.]+ at .*/postgres search_path=test_\w+ answers, with schema version [0-9]+$`).MatchString(said) {
-			t.Errorf("of tables that are there doctor says\n%s", said)
+		sound := regexp.MustCompile(`^ok PostgreSQL [0-9.]+ at .*/postgres search_path=test_\w+ answers, with schema version ([0-9]+)$`).FindStringSubmatch(said)
+		if sound == nil {
+			t.Fatalf("of tables that are there doctor says\n%s", said)
 		}
-		order(t, dsn, "UPDATE llm_proxy_schema SET version = version - 1")
+		_, schema, _ := strings.Cut(dsn, "search_path=")
+		order(t, dsn, "GRANT USAGE ON SCHEMA "+schema+" TO guest", "GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA "+schema+" TO guest", "GRANT USAGE ON ALL SEQUENCES IN SCHEMA "+schema+" TO guest")
+		t.Setenv("LOG_DSN", as("guest", ""))
+		if said := saidOfLog(t, log, 1); !strings.Contains(said, "does not let this user read and change the tables") {
+			t.Errorf("of tables whose rows the user cannot lock doctor says\n%s", said)
+		}
+		order(t, dsn, "GRANT UPDATE ON ALL TABLES IN SCHEMA "+schema+" TO guest")
+		if said := saidOfLog(t, log, 0); !strings.HasSuffix(said, "answers, with schema version "+sound[1]) {
+			t.Errorf("of tables that the user may change doctor says\n%s", said)
+		}
+		// Those of a version before are fewer.
+		order(t, dsn, "UPDATE llm_proxy_schema SET version = version - 1", "ALTER TABLE labels RENAME TO others")
+		if said := saidOfLog(t, log, 1); !strings.Contains(said, "does not let this user bring the tables from schema version ") {
+			t.Errorf("of old tables of somebody else doctor says\n%s", said)
+		}
+		t.Setenv("LOG_DSN", dsn)
 		if said := saidOfLog(t, log, 0); !strings.Contains(said, "; the tables go from schema version ") {
 			t.Errorf("of old tables doctor says\n%s", said)
 		}
 		order(t, dsn, "UPDATE llm_proxy_schema SET version = 99")
 		if said := saidOfLog(t, log, 1); !strings.Contains(said, "have schema version 99, and this program knows ") {
 			t.Errorf("of newer tables doctor says\n%s", said)
-		}
-		_, schema, _ := strings.Cut(dsn, "search_path=")
-		order(t, dsn, "UPDATE llm_proxy_schema SET version = 1", "GRANT USAGE ON SCHEMA "+schema+" TO guest", "GRANT SELECT ON ALL TABLES IN SCHEMA "+schema+" TO guest")
-		t.Setenv("LOG_DSN", as("guest", ""))
-		if said := saidOfLog(t, log, 1); !strings.Contains(said, "does not let this user read and change the tables") {
-			t.Errorf("of tables that the user may only read doctor says\n%s", said)
 		}
 		server.Freeze()
 		defer server.Thaw()

@@ -24,7 +24,7 @@ type ServerInspection struct {
 	// ReadOnly that it takes nothing from this user for whichever reason.
 	Standby, ReadOnly bool
 	// Allowed tells that the user may do what the log has to: make the tables where
-	// they are not there, or else read and change them.
+	// they are not there, bring old ones up to date, or else read and change them.
 	Allowed bool
 }
 
@@ -78,7 +78,13 @@ func (i *ServerInspection) ask(ctx context.Context, db *sqlx.DB) (err error) {
 	}
 	rights := `SELECT CASE WHEN current_schema() IS NULL THEN has_database_privilege(current_database(), 'CREATE')
 		ELSE has_schema_privilege(current_schema(), 'CREATE') END`
-	if i.Version > 0 {
+	switch {
+	case i.Version > i.Known:
+		return nil // nobody here knows its tables
+	case i.Version > 0 && i.Version < i.Known:
+		// Not all of the tables are there yet.
+		rights = "SELECT pg_has_role(relowner, 'USAGE') AND has_schema_privilege(relnamespace, 'CREATE') FROM pg_class WHERE oid = to_regclass('requests')"
+	case i.Version > 0:
 		// Rows are locked too, for which UPDATE is needed.
 		rights = "SELECT true"
 		for _, table := range []string{"requests", "attempts", "labels", "skips", "bodies"} {
