@@ -49,8 +49,10 @@ func showRequests(r *http.Request, query url.Values) (any, error) {
 	if err != nil {
 		return nil, badRequest(err)
 	}
-	if filter.Behind = after.ids; after.ids == nil && after.seq > 0 {
-		filter.After = &logging.Row{Seq: after.seq}
+	if len(after) == 1 && after[0].ID == "" {
+		filter.After = &after[0]
+	} else {
+		filter.Behind = after
 	}
 	return asked(r, func(ctx context.Context, log *logging.Log) (any, error) {
 		if id := query.Get("before"); id != "" {
@@ -113,13 +115,9 @@ func filterIn(query url.Values) (f logging.Filter, err error) {
 	return f, nil
 }
 
-// logPlace is a place in the order in which rows are written.
-type logPlace struct {
-	seq int64
-	// ids are the rows that were read last, the last one first. Where a place has
-	// none it is just a number.
-	ids []string
-}
+// logPlace is a place in the order in which rows are written: the rows that were read
+// last, the last one first, by Seq and ID. One without an ID is just a number.
+type logPlace []logging.Row
 
 // placeRows are how many rows a place has: as many may be deleted before what comes
 // behind them is read.
@@ -127,33 +125,33 @@ const placeRows = 20
 
 // String is what the parameter after takes.
 func (p logPlace) String() string {
-	return strconv.FormatInt(p.seq, 10) + "-" + strings.Join(p.ids, ",")
+	var rows []string
+	for i := range p {
+		rows = append(rows, strconv.FormatInt(p[i].Seq, 10)+"-"+p[i].ID)
+	}
+	return strings.Join(rows, ",")
 }
 
 // behind is the place behind rows that were read from this one on.
 func (p logPlace) behind(rows []logging.Row) logPlace {
-	read := slices.SortedFunc(slices.Values(rows), func(a, b logging.Row) int { return cmp.Compare(b.Seq, a.Seq) })
-	next := logPlace{seq: read[0].Seq}
-	for i := range read {
-		next.ids = append(next.ids, read[i].ID)
-	}
-	next.ids = append(next.ids, p.ids...)
-	next.ids = next.ids[:min(len(next.ids), placeRows)]
-	return next
+	next := slices.SortedFunc(slices.Values(rows), func(a, b logging.Row) int { return cmp.Compare(b.Seq, a.Seq) })
+	next = append(next, p...)
+	return next[:min(len(next), placeRows)]
 }
 
 // placeIn reads the parameter after: a place, or just its number.
 func placeIn(query url.Values) (p logPlace, err error) {
 	text := query.Get("after")
 	if text == "" {
-		return p, nil
+		return nil, nil
 	}
-	number, ids, _ := strings.Cut(text, "-")
-	if ids != "" {
-		p.ids = strings.Split(ids, ",")
-	}
-	if p.seq, err = strconv.ParseInt(number, 10, 64); err != nil || p.seq < 0 || len(p.ids) > placeRows {
-		return p, fmt.Errorf("after: %q is no place in the log; it takes what the answer before has as next", text)
+	for row := range strings.SplitSeq(text, ",") {
+		number, id, _ := strings.Cut(row, "-")
+		seq, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || seq < 0 || id == "" && row != text || len(p) == placeRows {
+			return nil, fmt.Errorf("after: %q is no place in the log; it takes what the answer before has as next", text)
+		}
+		p = append(p, logging.Row{Seq: seq, Record: logging.Record{ID: id}})
 	}
 	return p, nil
 }

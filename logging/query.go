@@ -46,12 +46,12 @@ type Filter struct {
 	Order Order
 	// After is the last row of the page before: this one begins behind it.
 	After *Row
-	// Behind are, for WrittenFirst, the IDs of rows that were seen before: the page
+	// Behind are, for WrittenFirst, rows that were seen before, by Seq and ID: the page
 	// begins behind the one of them that was written last, of those that are still
 	// there, and else at the beginning. Rows are deleted by when they began, so the
-	// one that was written last may be the first to go; and in a file their Seq goes
-	// to another one then.
-	Behind []string
+	// one that was written last may be the first to go; and in a file its Seq goes to
+	// another one then.
+	Behind []Row
 	// Limit is how many rows are returned at most. Default: 100; at most 1000.
 	Limit int
 }
@@ -145,12 +145,13 @@ func (f *Filter) statement(last int64) (string, []any, error) {
 			w.add("seq > ?", f.After.Seq)
 		}
 		if len(f.Behind) > 0 {
-			ids := make([]any, len(f.Behind))
-			for i, id := range f.Behind {
-				ids[i] = clean(id, maxName)
+			var seqs, ids []any
+			for i := range f.Behind {
+				seqs, ids = append(seqs, f.Behind[i].Seq), append(ids, clean(f.Behind[i].ID, maxName))
 			}
-			// In the order of writing, from the end: usually the first row is it.
-			w.add("seq > COALESCE((SELECT seq FROM requests WHERE id IN (?"+strings.Repeat(", ?", len(ids)-1)+") ORDER BY seq DESC LIMIT 1), 0)", ids...)
+			// Found by their Seqs: only these have an index.
+			among := " IN (?" + strings.Repeat(", ?", len(ids)-1) + ")"
+			w.add("seq > COALESCE((SELECT MAX(seq) FROM requests WHERE seq"+among+" AND id"+among+"), 0)", append(seqs, ids...)...)
 		}
 	default:
 		return "", nil, fmt.Errorf("unknown order %q", f.Order)

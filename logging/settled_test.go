@@ -98,7 +98,7 @@ func TestReadingGoesOnBehindRowsThatAreGone(t *testing.T) {
 			if err != nil || len(all) != 5 {
 				t.Fatalf("Requests = %d rows, %v", len(all), err)
 			}
-			read := []string{all[4].ID, all[3].ID, all[2].ID}
+			read := []Row{all[4], all[3], all[2]}
 			want := func(n int, why string) {
 				t.Helper()
 				rows, err := l.Requests(deadline(t), Filter{Order: WrittenFirst, Behind: read})
