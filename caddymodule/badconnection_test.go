@@ -57,14 +57,14 @@ func TestB1RefusedOrUnreachableCostsNoTime(t *testing.T) {
 		"refused": "http://" + closedPort(t),
 		"nobody":  "http://nobody.invalid",
 	})
-	good := quickest(10, func() { g.post(chatPath, asking(chatRequest, "good")).want(t, 200) })
+	good := quickest(10, 0, func() { g.post(chatPath, asking(chatRequest, "good")).want(t, 200) })
 	for _, name := range []string{"refused", "nobody"} {
 		for _, body := range []string{chatRequest, chatStreamed} {
 			// Nobody answered, so there is nothing to ask the same key again for.
 			g.post(chatPath, asking(body, name)).wantOther(t, 2)
 		}
 	}
-	refused := quickest(10, func() { g.post(chatPath, asking(chatRequest, "refused")).want(t, 200) })
+	refused := quickest(10, 0, func() { g.post(chatPath, asking(chatRequest, "refused")).want(t, 200) })
 	if added := refused - good; added > 5*time.Millisecond {
 		t.Errorf("a refused connection costs %v, want at most 5ms", added)
 	}

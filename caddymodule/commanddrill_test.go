@@ -247,20 +247,19 @@ func TestEveryShippedProviderCanBeDrilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := files(t, nil, nil)
 	for _, p := range catalog.Providers() {
-		text, err := os.ReadFile(p.File)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g.write("config/providers", p.ID, regexp.MustCompile(`"enabled":\s*false`).ReplaceAllString(string(text), `"enabled": true`))
-		g.write("config/models", p.ID, model(p.ID, "", p.ID+"/some-model"))
-	}
-	for _, p := range catalog.Providers() {
-		for _, protocol := range []string{"openai", "responses", "messages"} {
-			for _, stream := range []string{"--stream", "--stream=false"} {
-				run(t, "", "drill", p.ID, "--scenario", "basic_success,all_fail", "--protocol", protocol, stream).want(t, 0)
+		t.Run(p.ID, func(t *testing.T) {
+			text, err := os.ReadFile(p.File)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			enabled := regexp.MustCompile(`"enabled":\s*false`).ReplaceAllString(string(text), `"enabled": true`)
+			files(t, map[string]string{p.ID: enabled}, map[string]string{p.ID: model(p.ID, "", p.ID+"/some-model")})
+			for _, protocol := range []string{"openai", "responses", "messages"} {
+				for _, stream := range []string{"--stream", "--stream=false"} {
+					run(t, "", "drill", p.ID, "--scenario", "basic_success,all_fail", "--protocol", protocol, stream).want(t, 0)
+				}
+			}
+		})
 	}
 }

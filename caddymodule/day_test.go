@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-var dayLength = flag.Int("day", 1500, "how many requests the day in the life of a gateway has")
+var dayLength = flag.Int("day", shortDay, "how many requests the day in the life of a gateway has")
 
 // dayWorkers is how many requests are under way at a time.
 const dayWorkers = 24

@@ -14,14 +14,17 @@ import (
 	"github.com/caddy-llm-proxy/caddy-llm-proxy/translate"
 )
 
-// quickest runs something a few times: a limit is about the gateway's work, and
-// not about what else the machine has to do.
-func quickest(times int, run func()) (best time.Duration) {
+// quickest runs something up to a few times, until it is within a limit: that is
+// about the gateway's work, and not about what else the machine has to do.
+func quickest(times int, limit time.Duration, run func()) (best time.Duration) {
 	for try := range times {
 		began := time.Now()
 		run()
 		if d := time.Since(began); try == 0 || d < best {
 			best = d
+		}
+		if best <= limit {
+			break
 		}
 	}
 	return best
@@ -138,7 +141,7 @@ func TestTwiceTheMessagesAreTwiceTheWork(t *testing.T) {
 	g, up := badInputsGateway(t, new(script))
 	ask := func(messages int) time.Duration {
 		body := `{"model":"good-model","messages":[` + strings.Repeat(`{"role":"user","content":"hi"},`, messages) + `{"role":"user","content":"x"}]}`
-		return quickest(3, func() {
+		return quickest(3, 0, func() {
 			up.reset()
 			g.do(request{path: chatPath, body: body, key: badInputsKey}).want(t, 200)
 		})

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-var stormLength = flag.Duration("storm", 10*time.Second, "how long the fault storm lasts")
+var stormLength = flag.Duration("storm", shortStorm, "how long the fault storm lasts")
 
 const (
 	stormRate = 300 // requests per second
