@@ -66,17 +66,18 @@ func (c *badUpstream) maxMS() int {
 // trialGround is a gateway with a provider and a model for every trial.
 type trialGround struct {
 	*gateway
-	stage  *stage
-	spare  *spare
-	trials map[string][]*trial // by case
-	log    logged
-	hits   func() int64
-	stalls *stalls
+	stage   *stage
+	spare   *spare
+	trials  map[string][]*trial // by case
+	log     logged
+	hits    func() int64
+	machine *machine
 }
 
 func prepareTrials(t *testing.T, cases []badUpstream) *trialGround {
 	t.Helper()
-	ground := &trialGround{stage: newStage(t), spare: &spare{calls: make(map[string]int)}, trials: make(map[string][]*trial), log: logFile(t), stalls: watchStalls(t)}
+	ground := &trialGround{stage: newStage(t), spare: &spare{calls: make(map[string]int)}, trials: make(map[string][]*trial), log: logFile(t), machine: watchMachine()}
+	t.Cleanup(func() { ground.machine.stop() })
 	port, count := hits(t)
 	ground.stage.canary, ground.hits = port, count.Load
 	spare := serve(t, ground.spare)
@@ -153,7 +154,7 @@ func (ground *trialGround) run(tr *trial) {
 			buffer.Grow(len(tr.bytes)*3 + 1<<20)
 		}
 		var err error
-		stalled := ground.stalls.sum()
+		lost := ground.machine.lost()
 		meet := func() { *to, err = ground.ask(r, &buffer) }
 		if tr.Expected.MaxRSSDeltaMB > 0 {
 			if grown := memoryNeeded(tr.maxGrown(), meet); to == &tr.first || to == &tr.again && grown < tr.grown {
@@ -167,8 +168,9 @@ func (ground *trialGround) run(tr *trial) {
 		}
 		to.body = buffer.String()
 		if tr.maxMS() == 0 {
-			// The limits of these are about how long the gateway waits.
-			to.took -= ground.stalls.sum() - stalled
+			// The limits of these are about how long the gateway waits, and not about
+			// what else the machine has to do.
+			to.took -= ground.machine.lost() - lost
 		}
 	}
 	r := request{path: tr.client.path, body: tr.body()}

@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,40 +28,6 @@ func quickest(times int, limit time.Duration, run func()) (best time.Duration) {
 	}
 	return best
 }
-
-// stalls adds up by how much the beats of a clock in this process come late: for
-// how long the machine had something else to do. That is not the gateway's time.
-type stalls struct{ late atomic.Int64 }
-
-// watchStalls beats until the test ends.
-func watchStalls(t *testing.T) *stalls {
-	const beat = 5 * time.Millisecond
-	s := new(stalls)
-	ended := make(chan struct{})
-	var clock sync.WaitGroup
-	clock.Go(func() {
-		ticker := time.NewTicker(beat)
-		defer ticker.Stop()
-		last := time.Now()
-		for {
-			select {
-			case <-ended:
-				return
-			case <-ticker.C:
-				now := time.Now()
-				s.late.Add(int64(max(0, now.Sub(last)-beat)))
-				last = now
-			}
-		}
-	})
-	t.Cleanup(func() {
-		close(ended)
-		clock.Wait()
-	})
-	return s
-}
-
-func (s *stalls) sum() time.Duration { return time.Duration(s.late.Load()) }
 
 // memoryUse runs something and returns by how many MB the memory grew that the
 // Go runtime holds. Memory that has become free goes back to the system only

@@ -219,15 +219,17 @@ func (s *stage) h2(streams int, handler http.HandlerFunc) string {
 	return server.URL
 }
 
-// closedPort is an address where nobody listens.
+// closedPort is an address where nobody listens, and nobody will as long as the test
+// runs: a connection goes out from it.
 func closedPort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Cleanup(func() { conn.Close() })
+	return conn.LocalAddr().String()
 }
 
 // goingAway is an HTTP/2 upstream whose first connection ends with GOAWAY as soon

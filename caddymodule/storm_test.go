@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -227,7 +228,11 @@ func latencies(outcomes []outcome) moments {
 type machine struct {
 	quit, done  chan struct{}
 	standstills []span
+	late        atomic.Int64
 }
+
+// machineBeat is how often the machine has to let us run.
+const machineBeat = 5 * time.Millisecond
 
 // standstill is from what lateness on a short sleep counts as one.
 const standstill = 50 * time.Millisecond
@@ -238,7 +243,7 @@ func watchMachine() *machine {
 	began := time.Now()
 	go func() {
 		defer close(m.done)
-		ticker := time.NewTicker(5 * time.Millisecond)
+		ticker := time.NewTicker(machineBeat)
 		defer ticker.Stop()
 		for last := time.Now(); ; {
 			select {
@@ -247,6 +252,7 @@ func watchMachine() *machine {
 			case <-ticker.C:
 			}
 			now := time.Now()
+			m.late.Add(int64(max(0, now.Sub(last)-machineBeat)))
 			if now.Sub(last) > standstill {
 				m.standstills = append(m.standstills, span{last.Sub(began), now.Sub(began)})
 			}
@@ -266,6 +272,10 @@ func aftermath(standstills []span) []span {
 	}
 	return all
 }
+
+// lost adds up for how long the machine did something else since it is watched, in
+// moments that are too short for a standstill, too.
+func (m *machine) lost() time.Duration { return time.Duration(m.late.Load()) }
 
 func (m *machine) stop() []span {
 	close(m.quit)
