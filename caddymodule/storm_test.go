@@ -153,7 +153,7 @@ func (s *storm) judge(t *testing.T, outcomes []outcome, standstills []span, ledg
 		}
 	}
 	t.Logf("%d requests in %v: %d of the %d that had to succeed did; %s", len(outcomes), *stormLength, successes, due, counted(counts))
-	// Beside all other tests, ten seconds may well be too noisy to tell much.
+	// Beside all other tests, some seconds may well be too noisy to tell much.
 	if due < len(outcomes)/4 && *stormLength >= time.Minute {
 		t.Errorf("only %d of %d requests were the gateway's to answer: the machine is too slow for this test", due, len(outcomes))
 	}
