@@ -124,7 +124,7 @@ var operations = []behaviour{
 	{112, "a request that was answered is a row (kept, with provider, key id and attempts)", func(t *testing.T) {
 		g, _ := keepingLog(t, answers(200, chatAnswer), answers(200, chatAnswer))
 		got := g.post(chatPath, chatRequest).want(t, 200)
-		row := rows(t, "")[0]
+		row := firstRow(t, "")
 		if row.ID != got.header.Get("X-Request-Id") || row.Endpoint != chatPath || row.Asked != "m" || row.Status != 200 || row.TotalMS <= 0 ||
 			row.Tokens.Input != 5 || row.Tokens.Output != 2 || row.Provider != "a" || len(row.KeyID) != 8 || row.Attempts != 1 {
 			t.Errorf("the row is %+v", row)
@@ -145,7 +145,7 @@ var operations = []behaviour{
 		const said = `{"id":"msg_1","type":"message","role":"assistant","model":"up","content":[{"type":"text","text":"hello"}],"stop_reason":"end_turn","usage":{"input_tokens":10,"output_tokens":20}}`
 		g, _ := keepingLog(t, answers(200, said), answers(200, said))
 		g.post("/v1/messages", goodRequests["/v1/messages"]).want(t, 200)
-		if row := rows(t, "")[0]; row.Tokens.Input != 10 || row.Tokens.read() != 10 || row.Tokens.Output != 20 || row.Tokens.written() != 20 {
+		if row := firstRow(t, ""); row.Tokens.Input != 10 || row.Tokens.read() != 10 || row.Tokens.Output != 20 || row.Tokens.written() != 20 {
 			t.Errorf("the row is %+v, want 10 and 20 tokens", row)
 		}
 	}},

@@ -253,7 +253,7 @@ func TestReadingGoesOnBehindARowThatTheFilterLeavesOut(t *testing.T) {
 	_, reader := g.dial(request{path: chatPath, body: chatStreamed})
 	readUntil(t, reader, "hel")
 	second := g.post(chatPath, chatRequest).want(t, 200).header.Get("X-Request-Id")
-	since := rows(t, "")[0].Began
+	since := firstRow(t, "").Began
 	close(s.goOn)
 	readUntil(t, reader, "[DONE]")
 	comesTrue(t, "the stream, which began before, is no row", func() bool { return len(rows(t, "")) == 2 })

@@ -94,7 +94,7 @@ func TestTheRowHasTheTokensThatTheUpstreamToldAndWhatTheyCost(t *testing.T) {
 						t.Fatalf("%s: %d %s", name, got.status, got.body)
 					}
 					want := toldUsage(t, wire, up.last())
-					row := rows(t, "?limit=1")[0]
+					row := firstRow(t, "?limit=1")
 					if row.Tokens != want || want.Input == 0 || want.Output == 0 {
 						t.Errorf("%s: the row has %+v, the upstream told %+v", name, row.Tokens, want)
 					}
@@ -125,7 +125,7 @@ func TestWhatNothingIsKnownOfIsNotFree(t *testing.T) {
 		g, _ := pricedGateway(t, translate.Chat, tc.up, tc.prices)
 		g.post(chatPath, chatRequest)
 		got := -1.0
-		if cost := rows(t, "")[0].Cost; cost != nil {
+		if cost := firstRow(t, "").Cost; cost != nil {
 			got = *cost
 		}
 		if got != tc.want {
@@ -182,7 +182,7 @@ func TestWhatAnUpstreamDoesNotTellIsEstimated(t *testing.T) {
 				request = chatStreamed
 			}
 			g.post(chatPath, request)
-			row := rows(t, "")[0]
+			row := firstRow(t, "")
 			want := tc.want
 			if want.Estimated && want.Input == asked {
 				want.Input = translate.EstimateTokens(translate.Chat, []byte(request))
@@ -208,7 +208,7 @@ func TestFailuresAreNotEstimated(t *testing.T) {
 		g, _ := pricedGateway(t, translate.Chat, up, `{"input": 2, "output": 4}`)
 		for _, request := range []string{chatRequest, chatStreamed} {
 			g.post(chatPath, request)
-			if row := rows(t, "?limit=1")[0]; row.Tokens != (tokenCount{}) || row.Cost != nil {
+			if row := firstRow(t, "?limit=1"); row.Tokens != (tokenCount{}) || row.Cost != nil {
 				t.Errorf("%s: row = %+v, want no tokens", name, row)
 			}
 		}
@@ -231,7 +231,7 @@ func TestTheClientThatLeftPaysForWhatItRead(t *testing.T) {
 func TestEmbeddingsCostTheirInput(t *testing.T) {
 	g, up := pricedGateway(t, "", simulated.New(simulated.Config{}), `{"input": 2, "output": 0}`)
 	g.post("/v1/embeddings", `{"model":"demo","input":["some words","and more of them"]}`).want(t, 200)
-	row, want := rows(t, "")[0], gjson.Get(up.last(), "usage.prompt_tokens").Int()
+	row, want := firstRow(t, ""), gjson.Get(up.last(), "usage.prompt_tokens").Int()
 	if row.Tokens != (tokenCount{Input: want}) || want == 0 || row.Cost == nil || math.Abs(*row.Cost-float64(want)*2/1e6) > 1e-12 {
 		t.Errorf("row = %+v, want %d tokens", row, want)
 	}
@@ -240,7 +240,7 @@ func TestEmbeddingsCostTheirInput(t *testing.T) {
 func TestCountingTokensUsesNone(t *testing.T) {
 	g, _ := pricedGateway(t, "", simulated.New(simulated.Config{}), `{"input": 2, "output": 2, "request": 1}`)
 	g.post("/v1/messages/count_tokens", `{"model":"demo","messages":[{"role":"user","content":"hi"}]}`).want(t, 200)
-	if row := rows(t, "")[0]; row.Tokens != (tokenCount{}) || row.Cost != nil || row.Outcome != "ok" {
+	if row := firstRow(t, ""); row.Tokens != (tokenCount{}) || row.Cost != nil || row.Outcome != "ok" {
 		t.Errorf("row = %+v, want no tokens and no cost", row)
 	}
 }
@@ -254,7 +254,7 @@ func TestAnEstimateDoesNotDependOnHowManyStreamsAreOpen(t *testing.T) {
 	for _, others := range []int64{0, maxHeldBodies} {
 		heldBodies.Store(others)
 		g.post(chatPath, chatStreamed).want(t, 200)
-		if row := rows(t, "?limit=1")[0]; row.Tokens != want {
+		if row := firstRow(t, "?limit=1"); row.Tokens != want {
 			t.Errorf("beside %d bytes: row = %+v, want %+v", others, row.Tokens, want)
 		}
 		if now := heldBodies.Swap(0); now != others {
@@ -268,7 +268,7 @@ func TestAnEstimateDoesNotDependOnHowManyStreamsAreOpen(t *testing.T) {
 func TestTheRowTellsHowLongARequestWaited(t *testing.T) {
 	g, _ := pricedGateway(t, translate.Chat, answers(200, chatAnswer), "")
 	g.post(chatPath, chatRequest).want(t, 200)
-	if row := rows(t, "")[0]; row.QueueMS <= 0 || row.QueueMS > row.TotalMS {
+	if row := firstRow(t, ""); row.QueueMS <= 0 || row.QueueMS > row.TotalMS {
 		t.Errorf("queue = %v ms of %v ms", row.QueueMS, row.TotalMS)
 	}
 }

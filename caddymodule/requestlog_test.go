@@ -40,6 +40,16 @@ func rows(t *testing.T, query string) []requestSummary {
 	return answer.Requests
 }
 
+// firstRow is the first of them, of which there must be one.
+func firstRow(t *testing.T, query string) requestSummary {
+	t.Helper()
+	all := rows(t, query)
+	if len(all) == 0 {
+		t.Fatalf("no rows %s; GET /llm_proxy/db tells %s", query, admin(t, http.MethodGet, "/llm_proxy/db", "").body)
+	}
+	return all[0]
+}
+
 func TestEveryRequestIsOneRowThatTellsWhatBecameOfIt(t *testing.T) {
 	failing := answers(500, brokenBody)
 	good := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

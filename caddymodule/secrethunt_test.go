@@ -285,7 +285,7 @@ var huntedRoutes = []struct{ method, path, body string }{
 // askAdministration asks every route, among them all of ours.
 func (h *hideout) askAdministration(t *testing.T, all *received) {
 	t.Helper()
-	id := rows(t, "?trouble=true&limit=1")[0].ID
+	id := firstRow(t, "?trouble=true&limit=1").ID
 	for _, route := range (*adminAPI)(nil).Routes() {
 		if !slices.ContainsFunc(huntedRoutes, func(r struct{ method, path, body string }) bool {
 			path, _, _ := strings.Cut(r.path, "?")

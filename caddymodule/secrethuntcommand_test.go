@@ -53,7 +53,7 @@ func (h *hideout) runCommands(t *testing.T, all *received) {
 	if err := os.WriteFile("answers.json", []byte(`{"providers": ["openai", "demo"], "keys": {"OPENAI_API_KEY": "`+setupCanary+`"}, "client_key": "`+setupCanary+`"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	id := rows(t, "?trouble=true&limit=1")[0].ID
+	id := firstRow(t, "?trouble=true&limit=1").ID
 	fill := strings.NewReplacer("FILES", fmt.Sprintf("--providers %s/providers --models %s/models", h.dir, h.dir), "ADMIN", "--address=localhost:2999", "ID", id)
 	ours := &cobra.Command{Use: "llm-proxy"}
 	fillCommand(ours)

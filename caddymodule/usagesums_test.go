@@ -51,7 +51,7 @@ func TestUsageAndDatabaseAddUpForEveryOutcome(t *testing.T) {
 		requests++
 		want[tc.outcome]++
 		comesTrue(t, fmt.Sprintf("%q, %q is no row", tc.body, tc.way), func() bool { return int64(len(rows(t, ""))) == requests })
-		if got := rows(t, "")[0].Outcome; got != tc.outcome {
+		if got := firstRow(t, "").Outcome; got != tc.outcome {
 			t.Errorf("%q, %q: outcome %s, want %s", tc.body, tc.way, got, tc.outcome)
 		}
 	}

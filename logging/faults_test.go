@@ -137,9 +137,9 @@ func waitFor(t testing.TB, most time.Duration, what string, is func() bool) {
 	}
 }
 
-func TestSpaceFloorIsAPartOfLargeDisks(t *testing.T) {
+func TestSpaceFloorIsAPartOfTheDisk(t *testing.T) {
 	for _, tc := range []struct{ total, want uint64 }{
-		{0, 256 << 20}, {1 << 30, 256 << 20}, {100 << 30, 5 << 30},
+		{0, 256 << 20}, {1 << 30, 256 << 20}, {20 << 30, 1 << 30}, {1 << 40, 2 << 30},
 	} {
 		if got := spaceFloor(tc.total); got != tc.want {
 			t.Errorf("spaceFloor(%d) = %d, want %d", tc.total, got, tc.want)

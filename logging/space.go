@@ -2,13 +2,18 @@ package logging
 
 import sqlite3 "modernc.org/sqlite/lib"
 
-// minFree is how many bytes the log leaves free on any disk.
-const minFree = 256 << 20
+// minFree and maxFree are how many bytes the log leaves free, at the least and at the
+// most, whatever the size of the disk.
+const (
+	minFree = 256 << 20
+	maxFree = 2 << 30
+)
 
-// spaceFloor is how much of a disk's space the log leaves to others: 5 %, and
-// 256 MiB at least. On a disk that is full SQLite can neither delete rows nor tidy
-// up, and whoever else writes there fails too.
-func spaceFloor(total uint64) uint64 { return max(minFree, total/20) }
+// spaceFloor is how much of a disk's space the log leaves to others: 5 %, within
+// these bounds. On a disk that is full SQLite can neither delete rows nor tidy up, and
+// whoever else writes there fails too; but of a disk of terabytes a twentieth would be
+// far more than both.
+func spaceFloor(total uint64) uint64 { return min(max(minFree, total/20), maxFree) }
 
 // obstacleOf tells by an error what keeps the writer from writing.
 func obstacleOf(err error) obstacle {
