@@ -117,51 +117,59 @@ func TestMadeUpNamesAreForgotten(t *testing.T) {
 	wantRows(t, l, rows)
 }
 
+// beforeLabels makes a database of the schema without labels, with three requests as of
+// full, and returns a connection to it.
+func beforeLabels(t *testing.T, o *Options) *sqlx.DB {
+	t.Helper()
+	d := sqliteDialect
+	var db *sqlx.DB
+	if o.DSN == "" {
+		o.Path = filepath.Join(t.TempDir(), "old.db")
+		if _, err := create(o.Path); err != nil {
+			t.Fatal(err)
+		}
+		db = other(t, o.Path)
+	} else {
+		place, err := newServer(o.DSN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, db = postgresDialect, place.connect(1, queryTimeout, nil)
+		t.Cleanup(func() { _ = db.Close() })
+	}
+	tx := db.MustBegin()
+	if err := d.begin(deadline(t), tx); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"0001_requests.sql", "0002_bodies.sql"} {
+		statements, err := migrations.ReadFile("migrations/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx.MustExec(d.rewrite.Replace(string(statements)))
+	}
+	start := t0.UnixMicro()
+	for n := range 3 {
+		tx.MustExec(tx.Rebind(`INSERT INTO requests VALUES (?, ?, ?, 2500000, 300000, 'team', '0a1b2c3d', '/v1/messages', 'messages', 'chat',
+			'smart', 'gpt-9', 'acme', 'ACME_1', 200, '', 'ok', 1, 1, 2, 3, 4, 5, 1, 0.125, 1000, 2000, 'top_k dropped', 2, 1000)`),
+			n+1, fmt.Sprint("req-", n+1), start)
+		tx.MustExec(tx.Rebind(`INSERT INTO attempts VALUES (?, 1, 'other', 'm', 'K', ?, 1000000, 429, 'rate_limited', 'slow down', 60000000),
+			(?, 2, 'acme', 'gpt-9', 'ACME_1', ?, 1000000, 200, '', '', 0)`), n+1, start+1000, n+1, start+1000000)
+		tx.MustExec(tx.Rebind(`INSERT INTO skips VALUES (?, 1, 'third', 'x', 'breaker', 'its last attempts failed')`), n+1)
+	}
+	if err := d.setVersion(deadline(t), tx, 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
 // The log of the schema without labels is read as it was written.
 func TestRequestsOfTheSchemaBeforeLabelsAreKept(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, o Options) {
-		d := sqliteDialect
-		var db *sqlx.DB
-		if o.DSN == "" {
-			o.Path = filepath.Join(t.TempDir(), "old.db")
-			if _, err := create(o.Path); err != nil {
-				t.Fatal(err)
-			}
-			db = other(t, o.Path)
-		} else {
-			place, err := newServer(o.DSN)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d, db = postgresDialect, place.connect(1, queryTimeout, nil)
-		}
-		tx := db.MustBegin()
-		if err := d.begin(deadline(t), tx); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"0001_requests.sql", "0002_bodies.sql"} {
-			statements, err := migrations.ReadFile("migrations/" + name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tx.MustExec(d.rewrite.Replace(string(statements)))
-		}
-		start := t0.UnixMicro()
-		for n := range 3 {
-			tx.MustExec(tx.Rebind(`INSERT INTO requests VALUES (?, ?, ?, 2500000, 300000, 'team', '0a1b2c3d', '/v1/messages', 'messages', 'chat',
-				'smart', 'gpt-9', 'acme', 'ACME_1', 200, '', 'ok', 1, 1, 2, 3, 4, 5, 1, 0.125, 1000, 2000, 'top_k dropped', 2, 1000)`),
-				n+1, fmt.Sprint("req-", n+1), start)
-			tx.MustExec(tx.Rebind(`INSERT INTO attempts VALUES (?, 1, 'other', 'm', 'K', ?, 1000000, 429, 'rate_limited', 'slow down', 60000000),
-				(?, 2, 'acme', 'gpt-9', 'ACME_1', ?, 1000000, 200, '', '', 0)`), n+1, start+1000, n+1, start+1000000)
-			tx.MustExec(tx.Rebind(`INSERT INTO skips VALUES (?, 1, 'third', 'x', 'breaker', 'its last attempts failed')`), n+1)
-		}
-		if err := d.setVersion(deadline(t), tx, 2); err != nil {
-			t.Fatal(err)
-		}
-		if err := tx.Commit(); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
+		if err := beforeLabels(t, &o).Close(); err != nil {
 			t.Fatal(err)
 		}
 		l := open(t, o)
@@ -180,6 +188,21 @@ func TestRequestsOfTheSchemaBeforeLabelsAreKept(t *testing.T) {
 			t.Errorf("stats %+v, want 10 written and 1 that was there", s)
 		}
 	})
+}
+
+// With millions of rows a migration takes longer than anything else on a server may.
+func TestAMigrationMayTakeLong(t *testing.T) {
+	o := onServer(t)
+	db := beforeLabels(t, &o)
+	reader := db.MustBegin()
+	reader.MustExec("LOCK TABLE requests IN ACCESS SHARE MODE") // so it cannot be dropped
+	release := time.AfterFunc(serverPatience+time.Second, func() { _ = reader.Commit() })
+	defer release.Stop()
+	l := open(t, o)
+	if s := l.Stats(); !s.Healthy {
+		t.Errorf("stats %+v, want a log that is well", s)
+	}
+	wantRows(t, l, 3)
 }
 
 // An attempt comes back as it was, whether it has a row of its own or not.

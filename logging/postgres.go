@@ -17,7 +17,7 @@ import (
 
 const (
 	connectPatience = 3 * time.Second // for a connection to a server
-	serverPatience  = 5 * time.Second // for a transaction, and for the whole of opening
+	serverPatience  = 5 * time.Second // for a transaction, and for each step of opening
 	serverPause     = time.Second     // after a write that failed
 
 	// writerTimeout is when a server gives up a statement of ours by itself,
@@ -108,9 +108,7 @@ func (s *server) open(ctx context.Context) (_ *store, err error) {
 			st.close()
 		}
 	}()
-	bounded, cancel := st.bounded(ctx)
-	defer cancel()
-	if err := st.prepare(bounded); err != nil {
+	if err := st.prepare(ctx); err != nil {
 		return nil, err
 	}
 	return st, nil
@@ -172,6 +170,9 @@ var postgresDialect = &dialect{
 	},
 	begin: func(ctx context.Context, tx *sqlx.Tx) error {
 		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(migrationLock)); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "SET LOCAL statement_timeout = 0"); err != nil { // the context has a limit
 			return err
 		}
 		var there bool

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -15,6 +16,9 @@ import (
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
+
+// migrationPatience is for a migration of tables that may have millions of rows.
+const migrationPatience = 10 * time.Minute
 
 // errNewer is returned for a database that a newer release has written.
 var errNewer = errors.New("the database was written by a newer version of this program")

@@ -42,12 +42,38 @@ func newStore(ctx context.Context, d *dialect) *store {
 }
 
 // prepare brings the schema up to date and prepares the writer's statements.
-func (s *store) prepare(ctx context.Context) (err error) {
+func (s *store) prepare(ctx context.Context) error {
+	outdated, err := s.isOutdated(ctx)
+	if err != nil {
+		return err
+	}
+	if outdated {
+		migrating, cancel := context.WithTimeout(ctx, migrationPatience)
+		defer cancel()
+		if err := migrate(migrating, s.write, s.dialect); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	if err := migrate(ctx, s.write, s.dialect); err != nil {
 		return err
 	}
 	s.inserts, err = prepareInserts(ctx, s.write, s.dialect.groups)
 	return err
+}
+
+// isOutdated tells whether there are tables of an older version, all rows of which
+// may have to be written anew.
+func (s *store) isOutdated(ctx context.Context) (bool, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	names, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return false, err
+	}
+	version, err := s.dialect.version(ctx, s.write)
+	return version > 0 && version < len(names), err
 }
 
 // bounded is a context for a write.
