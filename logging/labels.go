@@ -144,7 +144,8 @@ func (s *store) useLabels(ctx context.Context, tx *sqlx.Tx, records []*Record) (
 
 // areThere tells whether the labels, and all that were written after them for the
 // same hours, are still there, and keeps them there until the transaction ends.
-// Another process may have deleted them: always all of an hour at once.
+// Another process may have deleted them: of an hour always those first that were
+// written first.
 func (s *store) areThere(ctx context.Context, tx *sqlx.Tx, oldest []*label) (bool, error) {
 	for _, l := range oldest {
 		var ids []int64
@@ -155,18 +156,20 @@ func (s *store) areThere(ctx context.Context, tx *sqlx.Tx, oldest []*label) (boo
 	return true, nil
 }
 
-// deleteLabels deletes the labels of hours that are over for all requests there are.
-// One hour more is left to other processes, which may be writing late requests.
-func (s *store) deleteLabels(ctx context.Context) error {
-	result, err := s.write.ExecContext(ctx, s.write.Rebind("DELETE FROM labels WHERE hour < (SELECT MIN(start_us) FROM requests) / ? - 1"), time.Hour.Microseconds())
+// deleteLabels deletes up to chunkRows labels of hours that are over for all requests
+// there are, and tells whether there may be more. One hour more is left to other
+// processes, which may be writing late requests.
+func (s *store) deleteLabels(ctx context.Context) (more bool, err error) {
+	result, err := s.write.ExecContext(ctx, s.write.Rebind(`DELETE FROM labels WHERE id IN (SELECT id FROM labels
+		WHERE hour < (SELECT MIN(start_us) FROM requests) / ? - 1 ORDER BY hour, id LIMIT ?)`), time.Hour.Microseconds(), chunkRows)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if n, err := result.RowsAffected(); err != nil || n > 0 {
+	deleted, err := result.RowsAffected()
+	if err != nil || deleted > 0 {
 		s.labels.forget()
-		return err
 	}
-	return nil
+	return deleted == chunkRows, err
 }
 
 func appendLabel(values []any, l *label) []any {

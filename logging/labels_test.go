@@ -117,6 +117,33 @@ func TestMadeUpNamesAreForgotten(t *testing.T) {
 	wantRows(t, l, rows)
 }
 
+// Labels of requests that are gone do not push out those that are there.
+func TestLabelsAreDeletedAlongWithTheOldestRequests(t *testing.T) {
+	now := &clock{now: t0}
+	l := open(t, Options{Now: now.Now, Queue: 1 << 16, QueueBytes: 1 << 30, MaxSize: 2 << 20})
+	const rows = 12000
+	for n := range rows {
+		r := record(n)
+		r.Start, r.Asked = t0.Add(time.Duration(n)*10*time.Second), fmt.Sprintf("made-up-%0200d", n)
+		l.Add(r)
+	}
+	flush(t, l)
+	now.advance(rows * 10 * time.Second)
+	maintain(t, l)
+	wait(t, "the oldest rows are gone", func() bool {
+		var pruning bool
+		if err := l.do(deadline(t), func(w *writer) error { pruning = w.pruning; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return !pruning
+	})
+	left, names := count(t, l, "SELECT COUNT(*) FROM requests"), count(t, l, "SELECT COUNT(*) FROM labels")
+	t.Logf("%d requests and %d labels are left", left, names)
+	if left < rows/5 || left >= rows || names > 2*left+1000 {
+		t.Errorf("%d requests and %d labels are left, want a part, and not many more labels", left, names)
+	}
+}
+
 // beforeLabels makes a database of the schema without labels, with three requests as of
 // full, and returns a connection to it.
 func beforeLabels(t *testing.T, o *Options) *sqlx.DB {

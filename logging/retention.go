@@ -70,12 +70,14 @@ func (w *writer) pruneOnce(store *store, now time.Time) (err error) {
 		}
 		w.pruning = w.pruning || more
 	}
-	if !w.pruning {
-		if err := store.deleteLabels(ctx); err != nil {
-			return err
-		}
+	// Also while there are more requests to delete: where clients make up names, labels
+	// take as much room as these.
+	more, err := store.deleteLabels(ctx)
+	if err != nil {
+		return err
 	}
-	more, err := store.tidy(ctx)
+	w.pruning = w.pruning || more
+	more, err = store.tidy(ctx)
 	w.pruning = w.pruning || more
 	return err
 }
