@@ -4,7 +4,22 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 )
+
+// gatewayThatWrites is a transaction of another gateway on the log's server.
+func gatewayThatWrites(t *testing.T, l *Log) *sqlx.Tx {
+	t.Helper()
+	db := l.engine.(*server).connect(1, queryTimeout, nil)
+	t.Cleanup(func() { _ = db.Close() })
+	tx, err := db.BeginTxx(deadline(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tx.Rollback() })
+	return tx
+}
 
 // Another gateway's rows may be older than the newest one, and come later.
 func TestRowsThatComeLateAreReadInTheirOrder(t *testing.T) {
@@ -12,13 +27,7 @@ func TestRowsThatComeLateAreReadInTheirOrder(t *testing.T) {
 	defer closeLog(t, l)
 	addAll(l, 0, 2)
 	flush(t, l)
-	db := l.engine.(*server).connect(1, queryTimeout, nil)
-	defer db.Close()
-	other, err := db.BeginTxx(deadline(t), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = other.Rollback() }()
+	other := gatewayThatWrites(t, l)
 	if _, err := other.ExecContext(deadline(t), "SELECT id FROM labels LIMIT 1 FOR KEY SHARE"); err != nil {
 		t.Fatal(err)
 	}
@@ -66,13 +75,7 @@ func TestATransactionThatHangsDoesNotKeepReadersForEver(t *testing.T) {
 	defer closeLog(t, l)
 	addAll(l, 0, 2)
 	flush(t, l)
-	db := l.engine.(*server).connect(1, queryTimeout, nil)
-	defer db.Close()
-	other, err := db.BeginTxx(deadline(t), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = other.Rollback() }()
+	other := gatewayThatWrites(t, l)
 	if _, err := other.ExecContext(deadline(t), "DELETE FROM labels WHERE hour < 0"); err != nil {
 		t.Fatal(err)
 	}
